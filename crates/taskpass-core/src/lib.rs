@@ -1,0 +1,51 @@
+//! The domain of taskpass as plain values and pure functions.
+//!
+//! Nothing in this crate does input or output, knows a network, a store or a key. Whoever needs the
+//! time or a random number is handed it ([`time::Clock`], [`rng::Rng`]); most functions here take
+//! `now` instead. Every value that arrives from outside is parsed into a type that cannot hold a
+//! wrong one.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`time`] | instants, the clock |
+//! | [`rng`] | the random source |
+//! | [`id`] | identifiers that carry their expiry |
+//! | [`name`], [`scope`], [`spiffe`] | names, scopes at targets, SPIFFE IDs |
+//! | [`access`] | what a scope does, how far an agent is trusted, how risky a target is |
+//! | [`ttl`] | lifetimes, their hard maxima, and what clamped one |
+//! | [`registry`] | owners, agents, targets, operators, verifiers |
+//! | [`task`], [`credential`] | the two things a broker keeps for a while |
+//! | [`grant`] | decisions, and the only proof that one was made |
+//! | [`caller`] | who authenticated a request |
+//! | [`revocation`] | rules, facts, and the one function that matches them |
+//! | [`identity`], [`enrolment`] | how callers prove themselves |
+//! | [`key`] | the life of a signing key |
+//! | [`audit`] | entries of the audit trail |
+//! | [`secret`] | text that must not be shown |
+
+pub mod access;
+pub mod audit;
+pub mod base32;
+pub mod caller;
+pub mod credential;
+pub mod enrolment;
+pub mod grant;
+pub mod id;
+pub mod identity;
+pub mod key;
+pub mod name;
+pub mod registry;
+pub mod revocation;
+pub mod rng;
+pub mod scope;
+pub mod secret;
+pub mod spiffe;
+pub mod task;
+pub mod time;
+pub mod ttl;
+
+pub use id::{CredentialId, DecisionId, TaskId};
+pub use name::{AgentName, OperatorName, OwnerName, VerifierName};
+pub use scope::{ScopeName, ScopeRef, TargetUri};
+pub use time::{Clock, Timestamp};
+pub use ttl::Ttl;
