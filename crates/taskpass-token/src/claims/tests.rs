@@ -1,0 +1,198 @@
+//! Claims written, read back, and refused.
+
+use super::*;
+use proptest::prelude::*;
+use taskpass_core::time::Timestamp;
+
+/// Claims that hold at second 1000 and end at 1300.
+pub(crate) fn claims() -> Claims {
+    let mut id = *CredentialId::first_at(Timestamp::from_millis(1_300_250)).as_bytes();
+    id[15] = 7;
+    let task = |last: u8| {
+        let mut bytes = *TaskId::first_at(Timestamp::from_secs(2000)).as_bytes();
+        bytes[15] = last;
+        TaskId::from_bytes(bytes).unwrap()
+    };
+    Claims {
+        issuer: "https://broker.example".into(),
+        subject: "spiffe://example.org/agent/invoice-bot".parse().unwrap(),
+        audience: "https://ledger.example".parse().unwrap(),
+        client_id: "invoice-bot".parse().unwrap(),
+        expires_at: 1300,
+        issued_at: 1000,
+        not_before: 1000,
+        id: CredentialId::from_bytes(id).unwrap(),
+        scopes: vec![
+            "invoices:read".parse().unwrap(),
+            "invoices:write".parse().unwrap(),
+        ],
+        task: TaskClaims {
+            task: task(1),
+            purpose: "close the \"March\" books\n".into(),
+            ancestors: vec![Ancestor {
+                task: task(2),
+                agent: "planner".parse().unwrap(),
+            }],
+            stage: Stage::Bounded,
+            decision: DecisionId::first_at(Timestamp::from_secs(999)),
+        },
+        bound_to: Some(Sha256::of(b"certificate")),
+    }
+}
+
+#[test]
+fn the_form_is_fixed() {
+    let claims = claims();
+    let expected = format!(
+        concat!(
+            r#"{{"iss":"https://broker.example","sub":"spiffe://example.org/agent/invoice-bot","#,
+            r#""aud":"https://ledger.example","client_id":"invoice-bot","exp":1300,"iat":1000,"#,
+            r#""nbf":1000,"jti":"{}","scope":"invoices:read invoices:write","#,
+            r#""authorization_details":[{{"type":"urn:taskpass:task","task_id":"{}","#,
+            r#""purpose":"close the \"March\" books\n","ancestors":[{{"task_id":"{}","#,
+            r#""agent":"planner"}}],"stage":"bounded","decision_id":"{}"}}],"#,
+            r#""cnf":{{"x5t#S256":"{}"}}}}"#
+        ),
+        claims.id,
+        claims.task.task,
+        claims.task.ancestors[0].task,
+        claims.task.decision,
+        Sha256::of(b"certificate").base64url(),
+    );
+    assert_eq!(claims.to_json(), expected);
+    let unbound = Claims {
+        bound_to: None,
+        ..claims
+    };
+    assert!(!unbound.to_json().contains("cnf"));
+}
+
+#[test]
+fn strangers_are_ignored_and_a_lone_audience_may_stand_in_an_array() {
+    let claims = claims();
+    let json = claims.to_json();
+    let more = json.replacen('{', r#"{"act":{"sub":"x"},"#, 1);
+    assert_eq!(Claims::from_json(more.as_bytes()).unwrap(), claims);
+    let array = json.replace(
+        r#""https://ledger.example""#,
+        r#"["https://ledger.example"]"#,
+    );
+    assert_eq!(Claims::from_json(array.as_bytes()).unwrap(), claims);
+}
+
+#[test]
+fn a_wrong_shape_is_an_error_and_never_absent() {
+    let json = claims().to_json();
+    for (from, to) in [
+        (r#""exp":1300"#, r#""exp":"1300""#),
+        (r#""exp":1300"#, r#""exp":1300.0"#),
+        (r#""exp":1300"#, r#""exp":13e2"#),
+        (r#""exp":1300"#, r#""exp":-1"#),
+        (r#""exp":1300"#, r#""exp":18446744073709551616"#),
+        (r#""exp":1300"#, r#""exp":null"#),
+        (r#""exp":1300,"#, ""),
+        (r#""exp":1300"#, r#""exp":1300,"exp":9999"#),
+        (r#""nbf":1000"#, r#""nbf":null"#),
+        (r#""nbf":1000,"#, ""),
+        (r#""iat":1000"#, r#""iat":true"#),
+        (r#""https://ledger.example""#, "[]"),
+        (r#""https://ledger.example""#, "null"),
+        (r#""https://ledger.example""#, "7"),
+        (r#""https://ledger.example""#, "{}"),
+        (
+            r#""https://ledger.example""#,
+            r#"[["https://ledger.example"]]"#,
+        ),
+        (
+            r#""https://ledger.example""#,
+            r#"["https://ledger.example","https://other.example"]"#,
+        ),
+        (r#""cnf":{"#, r#""cnf":null,"x":{"#),
+        (r#""cnf":{"#, r#""cnf":{"jkt":"x","#),
+        (r#""ancestors":[{"#, r#""ancestors":["x",{"#),
+        (
+            r#""agent":"planner""#,
+            r#""agent":"planner","agent":"other""#,
+        ),
+        (
+            r#""stage":"bounded""#,
+            r#""stage":"bounded","stage":"autonomous""#,
+        ),
+        (r#""iss":"#, r#""iss":"https://evil.example","iss":"#),
+    ] {
+        let changed = json.replacen(from, to, 1);
+        assert_ne!(changed, json, "{from}");
+        assert!(
+            matches!(
+                Claims::from_json(changed.as_bytes()),
+                Err(ClaimsError::Json(_))
+            ),
+            "{changed}"
+        );
+    }
+    for whole in ["", "null", "[]", "{}", "{} {}"] {
+        assert!(Claims::from_json(whole.as_bytes()).is_err(), "{whole}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_named() {
+    let json = claims().to_json();
+    let id = claims().id.to_string();
+    for (from, to, claim) in [
+        ("spiffe://", "https://", "sub"),
+        ("\"https://ledger.example\"", "\"\"", "aud"),
+        (
+            "\"client_id\":\"invoice-bot\"",
+            "\"client_id\":\"A\"",
+            "client_id",
+        ),
+        (&*id, &*id.to_lowercase(), "jti"),
+        ("invoices:read invoices", "invoices:read  invoices", "scope"),
+        ("invoices:read invoices:write", "", "scope"),
+        ("urn:taskpass:task", "urn:other", "authorization_details"),
+        (r#""agent":"planner""#, r#""agent":"Planner""#, "ancestors"),
+        ("bounded", "unbounded", "stage"),
+        (r#"x5t#S256":""#, r#"x5t#S256":"A"#, "cnf"),
+    ] {
+        let changed = json.replacen(from, to, 1);
+        assert_ne!(changed, json, "{from}");
+        assert!(
+            matches!(Claims::from_json(changed.as_bytes()), Err(ClaimsError::Value(c)) if c == claim),
+            "{changed}"
+        );
+    }
+    let start = json.find(r#""authorization_details":["#).unwrap() + 25;
+    let end = json.find(r#"],"cnf""#).unwrap();
+    let entry = json.get(start..end).unwrap();
+    for entries in [String::new(), format!("{entry},{entry}")] {
+        let changed = json.replacen(entry, &entries, 1);
+        assert!(
+            matches!(
+                Claims::from_json(changed.as_bytes()),
+                Err(ClaimsError::Value("authorization_details"))
+            ),
+            "{changed}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn reads_back(purpose in ".{0,256}", exp: u64, iat: u64, nbf: u64, issuer in ".{0,40}") {
+        let value = Claims {
+            expires_at: exp,
+            issued_at: iat,
+            not_before: nbf,
+            issuer,
+            task: TaskClaims { purpose, ..claims().task },
+            ..claims()
+        };
+        prop_assert_eq!(Claims::from_json(value.to_json().as_bytes()).unwrap(), value);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+        let _ = Claims::from_json(&bytes);
+    }
+}

@@ -1,0 +1,32 @@
+//! What a taskpass token is made of, and the one way to check it.
+//!
+//! Everything here is pure: bytes in, values or typed refusals out. No key is made or kept, no
+//! clock read, nothing fetched. The issuer builds tokens from these parts, and the broker's own
+//! introspection and every downstream verifier check them with the same [`check::check`].
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`jws`] | compact JWS: putting one together, taking one apart strictly |
+//! | [`jwk`] | public keys, their thumbprints, key sets, and checking a signature |
+//! | [`spki`] | public keys as they stand in certificates |
+//! | [`claims`] | the claims of a token |
+//! | [`mod@check`] | from a text to claims that can be relied on |
+//! | [`feed`] | the signed heartbeat of the revocation feed |
+//! | [`task_extension`] | what a certificate says about its task |
+
+pub mod check;
+pub mod claims;
+pub mod feed;
+pub mod jwk;
+pub mod jws;
+pub mod spki;
+pub mod task_extension;
+
+mod der;
+mod strict;
+
+pub use check::{Checked, Expect, KeyRing, TokenError, check};
+pub use claims::{Claims, TaskClaims};
+pub use feed::Heartbeat;
+pub use jwk::{Jwk, JwkSet, PublicKey};
+pub use task_extension::TaskExtension;
