@@ -1,0 +1,37 @@
+//! Decisions: what an agent asks for, against Cedar policies.
+//!
+//! [`Engine::decide`] is the only place in the workspace that makes a
+//! [`Grant`](taskpass_core::grant::Grant), so whatever is issued was allowed here. It denies by
+//! default, and it denies whatever it cannot evaluate: Cedar itself *skips* a policy that fails, a
+//! `forbid` included, and may then allow.
+//!
+//! Policies do not set the hard limits. Maximum lifetimes, the depth of tasks and the rule that an
+//! actuating token is bound to a certificate are code, beneath any policy set.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `request` | what is asked, in the words of the domain |
+//! | `facts` | the same as Cedar entities and requests, checked against the schema |
+//! | `engine` | one evaluation a scope, and the decision that follows |
+//! | `set` | a compiled policy set, its names and its hash |
+//! | `load` | from text to a compiled set, refusing whatever could silently not apply |
+
+mod engine;
+mod error;
+mod facts;
+mod load;
+mod place;
+mod probe;
+mod request;
+mod set;
+mod shipped;
+mod vocabulary;
+
+pub use engine::{DEFAULT_DENY, Engine};
+pub use error::LoadError;
+pub use place::Place;
+pub use request::Request;
+pub use set::PolicySet;
+
+#[cfg(test)]
+mod testing;
