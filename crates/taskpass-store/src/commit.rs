@@ -1,0 +1,304 @@
+//! Commits: changes, and the guards under which they may happen.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use taskpass_core::credential::Credential;
+use taskpass_core::enrolment::Enrolment;
+use taskpass_core::identity::{IdentityLine, Principal};
+use taskpass_core::key::KeyRecord;
+use taskpass_core::registry::{Row, RowKey};
+use taskpass_core::revocation::{Facts, Rule, RuleDraft};
+use taskpass_core::secret::Sha256;
+use taskpass_core::task::{Ended, Task};
+use taskpass_core::{AgentName, DecisionId, OwnerName, TargetUri, TaskId, Timestamp};
+
+/// Which commits go first when several wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Operators' revocations: before everything else, with room reserved in the queue and the
+    /// outbox.
+    Urgent,
+    /// Requests.
+    Normal,
+    /// Reaper, archiver and other background work.
+    Background,
+}
+
+/// Changes that happen together, or not at all.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The wall clock of the request: against it guards compare deadlines, and it is what a rule's
+    /// `at` becomes.
+    pub at: Timestamp,
+    /// Which commits it overtakes.
+    pub lane: Lane,
+    /// What must hold. All guards are checked before any change is made.
+    pub guards: Vec<Guard>,
+    /// What changes, in order.
+    pub changes: Vec<Change>,
+}
+
+impl Commit {
+    /// An empty commit of the normal lane.
+    pub fn new(at: Timestamp) -> Self {
+        Self {
+            at,
+            lane: Lane::Normal,
+            guards: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Moves it to another lane.
+    #[must_use]
+    pub fn in_lane(mut self, lane: Lane) -> Self {
+        self.lane = lane;
+        self
+    }
+
+    /// Adds a guard.
+    #[must_use]
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guards.push(guard);
+        self
+    }
+
+    /// Adds a change.
+    #[must_use]
+    pub fn change(mut self, change: Change) -> Self {
+        self.changes.push(change);
+        self
+    }
+}
+
+/// A condition, as data, so that every backend can check it inside its transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guard {
+    /// The registry row still has this version; 0 means that there is none.
+    Unchanged {
+        /// The row.
+        key: RowKey,
+        /// The version that was read.
+        version: u64,
+    },
+    /// The task and each of its ancestors is recorded, has not ended, is before its deadline at
+    /// [`Commit::at`], and no rule matches it.
+    TaskLive {
+        /// The task.
+        id: TaskId,
+    },
+    /// No rule matches.
+    NotRevoked(Facts),
+    /// A pending enrolment is recorded under this hash, unused and unexpired at [`Commit::at`].
+    EnrolmentPending {
+        /// SHA-256 of the token.
+        hash: Sha256,
+    },
+    /// The identity line still has this generation and is not broken; 0 means that there is none
+    /// (a broken line may be replaced by naming its generation with `broken: true`).
+    Generation {
+        /// Whose line.
+        principal: Principal,
+        /// The generation that was read.
+        generation: u64,
+        /// Whether the line was broken when it was read.
+        broken: bool,
+    },
+    /// Fewer live credentials than `limit` are counted.
+    Below {
+        /// Which counter.
+        counter: Counter,
+        /// The limit.
+        limit: u64,
+    },
+    /// No task was started under this key by this agent. If one was, the refusal names it.
+    NotStarted(IdempotencyKey),
+    /// A value still is what was read; `None` means that there is none.
+    MetaIs {
+        /// Which value.
+        key: MetaKey,
+        /// What was read.
+        value: Option<Vec<u8>>,
+    },
+}
+
+/// One change.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Writes a registry row; its version becomes the present one plus one.
+    PutRow(Row),
+    /// Records a task, its place under its parent and agent, and its idempotency key.
+    StartTask {
+        /// The task.
+        task: Task,
+        /// What makes a repeated start the same start.
+        idempotency: Option<IdempotencyKey>,
+    },
+    /// Records that a task ended early. Changes nothing if it had ended already.
+    EndTask {
+        /// The task.
+        id: TaskId,
+        /// When and why.
+        ended: Ended,
+    },
+    /// Records a credential and counts it.
+    RecordCredential(Credential),
+    /// Makes a rule: gives it the next `seq` and its `issued_before`.
+    Revoke(RuleDraft),
+    /// Records a pending enrolment under the hash of its token.
+    PutEnrolment {
+        /// SHA-256 of the token.
+        hash: Sha256,
+        /// The enrolment.
+        enrolment: Enrolment,
+    },
+    /// Marks an enrolment as used.
+    UseEnrolment {
+        /// SHA-256 of the token.
+        hash: Sha256,
+    },
+    /// Voids all pending enrolments of a principal.
+    VoidEnrolments(Principal),
+    /// Writes an identity line.
+    PutIdentity(IdentityLine),
+    /// Writes a key.
+    PutKey(KeyRecord),
+    /// Puts an audit entry into the outbox.
+    Outbox(Outboxed),
+    /// Removes entries from the outbox, which the log now holds, and moves the log's cursor.
+    Archived {
+        /// The entries.
+        ids: Vec<DecisionId>,
+        /// Where the log ends now.
+        cursor: ArchiveCursor,
+    },
+    /// Writes a value.
+    PutMeta {
+        /// Which.
+        key: MetaKey,
+        /// The value.
+        value: Vec<u8>,
+    },
+}
+
+/// An audit entry on its way to the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outboxed {
+    /// The entry's id: its place in the outbox.
+    pub id: DecisionId,
+    /// The entry as JSON.
+    pub json: Bytes,
+}
+
+/// Where the log ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArchiveCursor {
+    /// The index that the next entry gets.
+    pub next_index: u64,
+    /// The file that it goes to.
+    pub file: String,
+    /// The durable length of that file in bytes.
+    pub length: u64,
+}
+
+/// What makes a repeated start of a task the same start.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdempotencyKey {
+    /// Whose key; two agents never share one.
+    pub agent: AgentName,
+    /// SHA-256 of the key that the agent chose.
+    pub key: Sha256,
+    /// SHA-256 of what it asked for: the same key with another request is refused.
+    pub request: Sha256,
+}
+
+/// What live credentials are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Counter {
+    /// By agent.
+    Agent(AgentName),
+    /// By owner.
+    Owner(OwnerName),
+    /// By target: tokens only.
+    Target(TargetUri),
+}
+
+/// Single values beside the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MetaKey {
+    /// Up to which rule the consequences (ended tasks and their entries) are derived.
+    SettledSeq,
+    /// The number of the newest CRL.
+    CrlNumber,
+    /// The hash of the policy set that was last in force.
+    PolicySet,
+    /// Raised with every change of a key: two changes never begin from the same keys.
+    KeysVersion,
+    /// How the broker was last stopped.
+    Shutdown,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Default)]
+pub struct Committed {
+    /// The rules that were made, in order.
+    pub rules: Vec<Arc<Rule>>,
+    /// The registry rows that were written, with their new versions.
+    pub rows: Vec<(RowKey, u64)>,
+}
+
+/// Which guard did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A registry row has another version.
+    #[error("{key} has changed since it was read")]
+    Changed {
+        /// The row.
+        key: RowKey,
+    },
+    /// A task is not live.
+    #[error("task {id} is over")]
+    TaskNotLive {
+        /// The task, or the ancestor that is over.
+        id: TaskId,
+    },
+    /// No such task.
+    #[error("there is no task {id}")]
+    TaskUnknown {
+        /// What was named.
+        id: TaskId,
+    },
+    /// A rule matches.
+    #[error("revocation {seq} matches")]
+    Revoked {
+        /// The rule.
+        seq: u64,
+    },
+    /// The enrolment token is unknown, used or expired.
+    #[error("the enrolment token is unknown, used or expired")]
+    EnrolmentSpent,
+    /// The identity line has moved on.
+    #[error("the identity has changed since it was read")]
+    GenerationChanged,
+    /// A limit is reached.
+    #[error("the limit of live credentials is reached")]
+    LimitReached {
+        /// Which counter.
+        counter: Counter,
+    },
+    /// The task was started already.
+    #[error("the task was started before, as {task}")]
+    AlreadyStarted {
+        /// The earlier task.
+        task: TaskId,
+        /// Whether the earlier request was the same.
+        same_request: bool,
+    },
+    /// A value has changed.
+    #[error("{key:?} has changed since it was read")]
+    MetaChanged {
+        /// Which.
+        key: MetaKey,
+    },
+}

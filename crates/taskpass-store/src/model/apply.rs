@@ -1,0 +1,188 @@
+//! Guards and changes over maps.
+
+use std::sync::Arc;
+
+use taskpass_core::Timestamp;
+use taskpass_core::registry::Versioned;
+use taskpass_core::revocation::Facts;
+use taskpass_core::task::Task;
+
+use super::{Started, State};
+use crate::commit::{Change, Commit, Committed, Counter, Guard, Refusal};
+
+impl State {
+    /// All guards, then all changes.
+    pub(super) fn commit(&mut self, commit: &Commit) -> Result<Committed, Refusal> {
+        for guard in &commit.guards {
+            self.check(guard, commit.at)?;
+        }
+        let mut committed = Committed::default();
+        for change in &commit.changes {
+            self.make(change.clone(), commit.at, &mut committed);
+        }
+        self.last_committed_at = self.last_committed_at.max(commit.at);
+        Ok(committed)
+    }
+
+    fn check(&self, guard: &Guard, at: Timestamp) -> Result<(), Refusal> {
+        let (holds, refusal) = match guard {
+            Guard::Unchanged { key, version } => (
+                self.rows.get(key).map_or(0, |row| row.version) == *version,
+                Refusal::Changed { key: key.clone() },
+            ),
+            Guard::TaskLive { id } => {
+                let task = self.tasks.get(id);
+                return self.live(task.ok_or(Refusal::TaskUnknown { id: *id })?, at);
+            }
+            Guard::NotRevoked(facts) => match self.revoked_by(facts) {
+                Some(seq) => return Err(Refusal::Revoked { seq }),
+                None => return Ok(()),
+            },
+            Guard::EnrolmentPending { hash } => (
+                self.enrolments
+                    .get(hash)
+                    .is_some_and(|found| found.used_at.is_none() && found.expires_at > at),
+                Refusal::EnrolmentSpent,
+            ),
+            Guard::Generation {
+                principal,
+                generation,
+                broken,
+            } => (
+                match self.identities.get(principal) {
+                    Some(line) => {
+                        line.generation == *generation && line.broken_at.is_some() == *broken
+                    }
+                    None => *generation == 0 && !broken,
+                },
+                Refusal::GenerationChanged,
+            ),
+            Guard::Below { counter, limit } => (
+                self.live_count(counter, at) < *limit,
+                Refusal::LimitReached {
+                    counter: counter.clone(),
+                },
+            ),
+            Guard::NotStarted(key) => {
+                let found = self.started.get(&(key.agent.clone(), key.key));
+                match found.filter(|started| started.task.deadline() > at) {
+                    Some(Started { task, request }) => {
+                        return Err(Refusal::AlreadyStarted {
+                            task: *task,
+                            same_request: *request == key.request,
+                        });
+                    }
+                    None => return Ok(()),
+                }
+            }
+            Guard::MetaIs { key, value } => (
+                self.values.get(key) == value.as_ref(),
+                Refusal::MetaChanged { key: *key },
+            ),
+        };
+        if holds { Ok(()) } else { Err(refusal) }
+    }
+
+    /// The task, then its ancestors, the nearest first.
+    fn live(&self, task: &Task, at: Timestamp) -> Result<(), Refusal> {
+        for place in task.lineage() {
+            let over = match self.tasks.get(&place.task) {
+                None => true,
+                Some(task) => {
+                    task.ended.is_some()
+                        || task.deadline_at() <= at
+                        || self.revoked_by(&Facts::of_task(task)).is_some()
+                }
+            };
+            if over {
+                return Err(Refusal::TaskNotLive { id: place.task });
+            }
+        }
+        Ok(())
+    }
+
+    fn revoked_by(&self, facts: &Facts) -> Option<u64> {
+        let rule = self.rules.values().find(|rule| rule.matches(facts));
+        rule.map(|rule| rule.seq)
+    }
+
+    pub(super) fn live_count(&self, counter: &Counter, now: Timestamp) -> u64 {
+        self.counts
+            .iter()
+            .filter(|((minute, counted), _)| counted == counter && *minute >= now.minute())
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    fn make(&mut self, change: Change, at: Timestamp, committed: &mut Committed) {
+        match change {
+            Change::PutRow(value) => {
+                let key = value.key();
+                let version = self.rows.get(&key).map_or(0, |row| row.version) + 1;
+                self.rows.insert(key.clone(), Versioned { value, version });
+                committed.rows.push((key, version));
+            }
+            Change::StartTask { task, idempotency } => {
+                self.newest_iat = self.newest_iat.max(task.started_at.secs());
+                if let Some(key) = idempotency {
+                    let started = Started {
+                        task: task.id,
+                        request: key.request,
+                    };
+                    self.started.insert((key.agent, key.key), started);
+                }
+                self.tasks.insert(task.id, task);
+            }
+            Change::EndTask { id, ended } => {
+                if let Some(task) = self.tasks.get_mut(&id) {
+                    task.ended = task.ended.or(Some(ended));
+                }
+            }
+            Change::RecordCredential(credential) => {
+                self.newest_iat = self.newest_iat.max(credential.issued_at.secs());
+                let minute = credential.expires_at().minute();
+                let target = credential.target().cloned().map(Counter::Target);
+                let agent = Counter::Agent(credential.agent.clone());
+                let owner = Counter::Owner(credential.owner.clone());
+                for counter in [Some(agent), Some(owner), target].into_iter().flatten() {
+                    *self.counts.entry((minute, counter)).or_default() += 1;
+                }
+                self.credentials.insert(credential.id, credential);
+            }
+            Change::Revoke(draft) => {
+                self.newest_seq += 1;
+                let rule = Arc::new(draft.commit(self.newest_seq, at, self.newest_iat));
+                self.rules.insert(rule.seq, Arc::clone(&rule));
+                committed.rules.push(rule);
+            }
+            Change::PutEnrolment { hash, enrolment } => {
+                self.enrolments.insert(hash, enrolment);
+            }
+            Change::UseEnrolment { hash } => {
+                if let Some(enrolment) = self.enrolments.get_mut(&hash) {
+                    enrolment.used_at = enrolment.used_at.or(Some(at));
+                }
+            }
+            Change::VoidEnrolments(principal) => self
+                .enrolments
+                .retain(|_, found| found.used_at.is_some() || found.principal != principal),
+            Change::PutIdentity(line) => {
+                self.newest_iat = self.newest_iat.max(line.current.issued_at.secs());
+                self.identities.insert(line.principal.clone(), line);
+            }
+            Change::PutKey(key) => {
+                self.keys.insert(key.id.clone(), key);
+            }
+            Change::Outbox(entry) => {
+                self.outbox.insert(entry.id, entry.json);
+            }
+            Change::Archived { ids, cursor } => {
+                self.outbox.retain(|id, _| !ids.contains(id));
+                self.cursor = cursor;
+            }
+            Change::PutMeta { key, value } => {
+                self.values.insert(key, value);
+            }
+        }
+    }
+}

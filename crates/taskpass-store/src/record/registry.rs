@@ -1,0 +1,289 @@
+//! Rows of the registry on disk, each with its version.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use taskpass_core::registry::{Agent, Operator, Owner, Row, System, Target, Verifier, Versioned};
+use taskpass_core::ttl::{MAX_IDENTITY_TTL, Ttl};
+
+use crate::record::{instant, optional};
+
+/// A [`Row`] and its version.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct RowRecord {
+    /// Raised by one with every change.
+    #[prost(uint64, tag = "1")]
+    pub(crate) version: u64,
+    #[prost(oneof = "AnyRow", tags = "2, 3, 4, 5, 6, 7")]
+    row: Option<AnyRow>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum AnyRow {
+    #[prost(message, tag = "2")]
+    Owner(OwnerRecord),
+    #[prost(message, tag = "3")]
+    Agent(AgentRecord),
+    #[prost(message, tag = "4")]
+    Target(TargetRecord),
+    #[prost(message, tag = "5")]
+    Operator(OperatorRecord),
+    #[prost(message, tag = "6")]
+    Verifier(VerifierRecord),
+    #[prost(message, tag = "7")]
+    System(SystemRecord),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct OwnerRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    contact: String,
+    #[prost(string, tag = "3")]
+    state: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct AgentRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    owner: String,
+    #[prost(string, tag = "3")]
+    purpose: String,
+    #[prost(string, tag = "4")]
+    stage: String,
+    #[prost(string, repeated, tag = "5")]
+    scopes: Vec<String>,
+    #[prost(uint64, tag = "6")]
+    valid_until: u64,
+    #[prost(uint64, optional, tag = "7")]
+    max_ttl_nanos: Option<u64>,
+    #[prost(btree_map = "string, string", tag = "8")]
+    labels: BTreeMap<String, String>,
+    #[prost(string, tag = "9")]
+    state: String,
+    #[prost(uint64, tag = "10")]
+    created_at: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TargetRecord {
+    #[prost(string, tag = "1")]
+    uri: String,
+    #[prost(btree_map = "string, string", tag = "2")]
+    scopes: BTreeMap<String, String>,
+    #[prost(string, tag = "3")]
+    risk: String,
+    #[prost(string, tag = "4")]
+    token_alg: String,
+    #[prost(uint64, optional, tag = "5")]
+    max_ttl_nanos: Option<u64>,
+    #[prost(string, tag = "6")]
+    state: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct OperatorRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, repeated, tag = "2")]
+    roles: Vec<String>,
+    #[prost(string, tag = "3")]
+    state: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct VerifierRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, repeated, tag = "2")]
+    targets: Vec<String>,
+    #[prost(string, tag = "3")]
+    state: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SystemRecord {
+    #[prost(string, tag = "1")]
+    state: String,
+}
+
+fn nanos(ttl: Ttl) -> u64 {
+    u64::try_from(ttl.duration().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn ttl(nanos: u64) -> Option<Ttl> {
+    Ttl::new(Duration::from_nanos(nanos), MAX_IDENTITY_TTL).ok()
+}
+
+fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
+    items.into_iter().map(|item| item.to_string()).collect()
+}
+
+fn parsed<T: std::str::FromStr, C: FromIterator<T>>(texts: &[String]) -> Option<C> {
+    texts.iter().map(|text| text.parse().ok()).collect()
+}
+
+impl RowRecord {
+    /// The record of `row` at `version`.
+    pub(crate) fn new(row: &Row, version: u64) -> Self {
+        let row = match row {
+            Row::Owner(owner) => AnyRow::Owner(owner.into()),
+            Row::Agent(agent) => AnyRow::Agent(agent.into()),
+            Row::Target(target) => AnyRow::Target(target.into()),
+            Row::Operator(operator) => AnyRow::Operator(operator.into()),
+            Row::Verifier(verifier) => AnyRow::Verifier(verifier.into()),
+            Row::System(system) => AnyRow::System(SystemRecord {
+                state: system.state.to_string(),
+            }),
+        };
+        Self {
+            version,
+            row: Some(row),
+        }
+    }
+
+    /// The row and its version.
+    pub(crate) fn into_row(self) -> Option<Versioned<Row>> {
+        let value = match self.row? {
+            AnyRow::Owner(owner) => Row::Owner(owner.into_owner()?),
+            AnyRow::Agent(agent) => Row::Agent(agent.into_agent()?),
+            AnyRow::Target(target) => Row::Target(target.into_target()?),
+            AnyRow::Operator(operator) => Row::Operator(operator.into_operator()?),
+            AnyRow::Verifier(verifier) => Row::Verifier(verifier.into_verifier()?),
+            AnyRow::System(system) => Row::System(System {
+                state: system.state.parse().ok()?,
+            }),
+        };
+        let version = self.version;
+        (version > 0).then_some(Versioned { value, version })
+    }
+}
+
+impl From<&Owner> for OwnerRecord {
+    fn from(owner: &Owner) -> Self {
+        Self {
+            name: owner.name.to_string(),
+            contact: owner.contact.clone(),
+            state: owner.state.to_string(),
+        }
+    }
+}
+
+impl OwnerRecord {
+    fn into_owner(self) -> Option<Owner> {
+        Some(Owner {
+            name: self.name.parse().ok()?,
+            contact: self.contact,
+            state: self.state.parse().ok()?,
+        })
+    }
+}
+
+impl From<&Agent> for AgentRecord {
+    fn from(agent: &Agent) -> Self {
+        Self {
+            name: agent.name.to_string(),
+            owner: agent.owner.to_string(),
+            purpose: agent.purpose.clone(),
+            stage: agent.stage.to_string(),
+            scopes: texts(&agent.scopes),
+            valid_until: agent.valid_until.millis(),
+            max_ttl_nanos: agent.max_ttl.map(nanos),
+            labels: agent.labels.clone(),
+            state: agent.state.to_string(),
+            created_at: agent.created_at.millis(),
+        }
+    }
+}
+
+impl AgentRecord {
+    fn into_agent(self) -> Option<Agent> {
+        Some(Agent {
+            name: self.name.parse().ok()?,
+            owner: self.owner.parse().ok()?,
+            purpose: self.purpose,
+            stage: self.stage.parse().ok()?,
+            scopes: parsed(&self.scopes)?,
+            valid_until: instant(self.valid_until)?,
+            max_ttl: optional(self.max_ttl_nanos, ttl)?,
+            labels: self.labels,
+            state: self.state.parse().ok()?,
+            created_at: instant(self.created_at)?,
+        })
+    }
+}
+
+impl From<&Target> for TargetRecord {
+    fn from(target: &Target) -> Self {
+        let scopes = target.scopes.iter();
+        Self {
+            uri: target.uri.to_string(),
+            scopes: scopes
+                .map(|(scope, access)| (scope.to_string(), access.to_string()))
+                .collect(),
+            risk: target.risk.to_string(),
+            token_alg: target.token_alg.to_string(),
+            max_ttl_nanos: target.max_ttl.map(nanos),
+            state: target.state.to_string(),
+        }
+    }
+}
+
+impl TargetRecord {
+    fn into_target(self) -> Option<Target> {
+        let scopes = self.scopes.iter();
+        Some(Target {
+            uri: self.uri.parse().ok()?,
+            scopes: scopes
+                .map(|(scope, access)| Some((scope.parse().ok()?, access.parse().ok()?)))
+                .collect::<Option<_>>()?,
+            risk: self.risk.parse().ok()?,
+            token_alg: self.token_alg.parse().ok()?,
+            max_ttl: optional(self.max_ttl_nanos, ttl)?,
+            state: self.state.parse().ok()?,
+        })
+    }
+}
+
+impl From<&Operator> for OperatorRecord {
+    fn from(operator: &Operator) -> Self {
+        Self {
+            name: operator.name.to_string(),
+            roles: texts(&operator.roles),
+            state: operator.state.to_string(),
+        }
+    }
+}
+
+impl OperatorRecord {
+    fn into_operator(self) -> Option<Operator> {
+        Some(Operator {
+            name: self.name.parse().ok()?,
+            roles: parsed(&self.roles)?,
+            state: self.state.parse().ok()?,
+        })
+    }
+}
+
+impl From<&Verifier> for VerifierRecord {
+    fn from(verifier: &Verifier) -> Self {
+        Self {
+            name: verifier.name.to_string(),
+            targets: texts(&verifier.targets),
+            state: verifier.state.to_string(),
+        }
+    }
+}
+
+impl VerifierRecord {
+    fn into_verifier(self) -> Option<Verifier> {
+        Some(Verifier {
+            name: self.name.parse().ok()?,
+            targets: parsed(&self.targets)?,
+            state: self.state.parse().ok()?,
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! Crashes at every kind of moment: what was acknowledged is there, half a group never is.
+
+use taskpass_core::revocation::Selector;
+use taskpass_core::rng::{Rng, SeededRng};
+use taskpass_core::task::Task;
+
+use super::RedbBackend;
+use super::disk::Disk;
+use crate::backend::Backend as _;
+use crate::batched::Options;
+use crate::commit::{Commit, Counter};
+use crate::values::*;
+use crate::{Birth, MetaKey};
+
+const GROUPS: u16 = 14;
+const CRASHES: u64 = 40;
+
+fn options() -> Options {
+    Options {
+        cache_bytes: 1024 * 1024,
+        ..Options::default()
+    }
+}
+
+/// Opens what a crash left. A store that lost its birth would be made anew, with this epoch.
+fn open(disk: Disk) -> RedbBackend {
+    let fresh = Birth {
+        epoch: 99,
+        ..birth()
+    };
+    let backend = RedbBackend::with_storage(disk, fresh, &options()).unwrap();
+    assert_eq!(backend.shared.birth, birth(), "the store was replaced");
+    backend
+}
+
+fn the_task() -> Task {
+    task(0, 0, at(3000), &[])
+}
+
+/// Group `n`: some credentials with their entries, a rule, and a value that counts the groups.
+fn group(n: u16) -> Vec<Commit> {
+    let size = 1 + n % 4;
+    let token = |i: u16| token(n * 10 + i, &the_task(), at(1), at(60 + u64::from(n) * 10));
+    let mut commits: Vec<_> = (0..size).map(|i| issue(n * 10 + i, &token(i))).collect();
+    if n.is_multiple_of(3) {
+        let elsewhere = Selector::Credential(credential_id(9999, at(5000)));
+        commits.push(revoke(elsewhere, at(1)));
+    }
+    commits.push(Commit::new(at(1)).change(crate::Change::PutMeta {
+        key: MetaKey::SettledSeq,
+        value: n.to_be_bytes().to_vec(),
+    }));
+    commits
+}
+
+/// Asserts that exactly the first `n` groups are there; `None` if that is not so.
+fn holds_exactly(backend: &RedbBackend, n: u16) -> Option<()> {
+    let reader = backend.reader();
+    let last = reader.meta(MetaKey::SettledSeq).unwrap();
+    if last != n.checked_sub(1).map(|last| last.to_be_bytes().to_vec()) {
+        return None;
+    }
+    let issued: Vec<u16> = (0..n).map(|n| 1 + n % 4).collect();
+    let total: u16 = issued.iter().sum();
+    let credentials = reader.credentials(the_task().id, None, 1000).unwrap().items;
+    assert_eq!(credentials.len(), usize::from(total));
+    assert_eq!(reader.outbox(1000).unwrap().len(), usize::from(total));
+    assert_eq!(reader.outbox_len(), u64::from(total));
+    assert_eq!(
+        reader.live(&Counter::Agent(agent(0)), at(1)),
+        u64::from(total)
+    );
+    let rules = u64::from(n.div_ceil(3));
+    assert_eq!(reader.rules().newest_seq(), rules);
+    assert_eq!(reader.rules().len() as u64, rules);
+    Some(())
+}
+
+/// Runs all groups; returns after how many operations each was acknowledged.
+fn run(disk: &Disk) -> Vec<usize> {
+    let mut backend = RedbBackend::with_storage(disk.clone(), birth(), &options()).unwrap();
+    let started = backend.apply(&[start(&the_task())]).unwrap();
+    assert!(started[0].is_ok());
+    let mut acknowledged = vec![disk.events()];
+    for n in 0..GROUPS {
+        let outcomes = backend.apply(&group(n)).unwrap();
+        assert!(outcomes.iter().all(Result::is_ok));
+        acknowledged.push(disk.events());
+    }
+    acknowledged
+}
+
+/// How many groups are there: those acknowledged, and perhaps the one after them.
+fn survived(backend: &RedbBackend, acknowledged: u16) -> u16 {
+    let next = acknowledged + 1;
+    let found = [acknowledged, next]
+        .into_iter()
+        .find(|n| *n <= GROUPS && holds_exactly(backend, *n).is_some());
+    found.expect("a group was lost, or half of one is there")
+}
+
+#[test]
+fn every_acknowledged_group_survives_and_no_half_of_one() {
+    for seed in 0..4 {
+        let rng: &dyn Rng = &SeededRng::new(seed);
+        let disk = Disk::default();
+        let acknowledged = run(&disk);
+        let (first, all) = (acknowledged[0], disk.events());
+        for crash in 0..CRASHES {
+            let moment = first + usize::try_from(rng.below((all - first + 1) as u64)).unwrap();
+            let known = acknowledged.iter().filter(|ack| **ack <= moment).count() - 1;
+            let known = u16::try_from(known).unwrap();
+            let after = Disk::holding(disk.image(moment, rng));
+            let found = survived(&open(after.clone()), known);
+
+            // A second crash, while the first one is being recovered from.
+            let again = usize::try_from(rng.below(after.events() as u64 + 1)).unwrap();
+            let twice = Disk::holding(after.image(again, rng));
+            let mut backend = open(twice);
+            assert_eq!(
+                survived(&backend, found),
+                found,
+                "seed {seed} crash {crash}"
+            );
+
+            // It goes on from there.
+            if found < GROUPS {
+                let outcomes = backend.apply(&group(found)).unwrap();
+                assert!(outcomes.iter().all(Result::is_ok));
+                assert_eq!(holds_exactly(&backend, found + 1), Some(()));
+            }
+        }
+    }
+}
+
+/// The suite above can fail: a disk that forgets a sync loses an acknowledged group.
+#[test]
+fn a_disk_that_lies_is_noticed() {
+    let disk = Disk::default();
+    let acknowledged = run(&disk);
+    let rng: &dyn Rng = &SeededRng::new(1);
+    let before_last = *acknowledged.iter().rev().nth(1).unwrap();
+    let old = Disk::holding(disk.image(before_last, rng));
+    assert_eq!(holds_exactly(&open(old), GROUPS), None);
+}

@@ -1,0 +1,87 @@
+//! One group of commits inside one write transaction.
+
+use std::sync::Arc;
+
+use redb::{ReadableTableMetadata as _, WriteTransaction};
+use taskpass_core::revocation::{Rule, RuleSet};
+
+use super::error::During as _;
+use super::shared::Shared;
+use super::writing::{Tables, put, put_record};
+use super::{keys, tables};
+use crate::commit::{Commit, Committed, Refusal};
+use crate::counters::Counters;
+use crate::error::StoreError;
+use crate::record::ClockRecord;
+
+/// The group so far: its tables, and what memory must take over once it is durable.
+pub(super) struct Group<'t> {
+    pub(super) tables: Tables<'t>,
+    pub(super) shared: &'t Shared,
+    pub(super) clock: ClockRecord,
+    /// The rules of this group, for the guards of its later commits.
+    pub(super) new_rules: RuleSet,
+    /// The credentials of this group.
+    pub(super) counted: Counters,
+}
+
+/// What memory takes over once the group is durable.
+pub(super) struct Effects {
+    pub(super) clock: ClockRecord,
+    pub(super) counted: Counters,
+    pub(super) rules: Vec<Arc<Rule>>,
+    pub(super) outbox: u64,
+}
+
+impl<'t> Group<'t> {
+    /// An empty group on top of `clock`.
+    pub(super) fn new(
+        transaction: &'t WriteTransaction,
+        shared: &'t Shared,
+        clock: ClockRecord,
+    ) -> Self {
+        Self {
+            tables: Tables::new(transaction),
+            shared,
+            clock,
+            new_rules: RuleSet::default(),
+            counted: Counters::default(),
+        }
+    }
+
+    /// Checks all guards, then makes all changes.
+    pub(super) fn commit(
+        &mut self,
+        commit: &Commit,
+    ) -> Result<Result<Committed, Refusal>, StoreError> {
+        for guard in &commit.guards {
+            if let Some(refusal) = self.check(guard, commit.at)? {
+                return Ok(Err(refusal));
+            }
+        }
+        let mut committed = Committed::default();
+        for change in &commit.changes {
+            self.make(change, commit.at, &mut committed)?;
+        }
+        let at = commit.at.millis();
+        self.clock.last_committed_at = self.clock.last_committed_at.max(at);
+        Ok(Ok(committed))
+    }
+
+    /// Writes what is written once a group: the changed counters and the clock.
+    pub(super) fn finish(mut self) -> Result<Effects, StoreError> {
+        for (counter, minute, count) in self.counted.entries() {
+            let earlier = self.shared.counters(|all| all.get(counter, minute));
+            let key = keys::counter(counter, minute);
+            let sum = earlier.saturating_add(count);
+            put(self.tables.counter()?, key.as_slice(), sum)?;
+        }
+        put_record(self.tables.meta()?, tables::CLOCK, &self.clock)?;
+        Ok(Effects {
+            clock: self.clock,
+            outbox: self.tables.outbox()?.len().during("counted the outbox")?,
+            rules: self.new_rules.after(0).cloned().collect(),
+            counted: self.counted,
+        })
+    }
+}

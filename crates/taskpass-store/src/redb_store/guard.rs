@@ -1,0 +1,112 @@
+//! Guards, checked inside the transaction of their group.
+
+use taskpass_core::identity::Principal;
+use taskpass_core::registry::RowKey;
+use taskpass_core::revocation::Facts;
+use taskpass_core::secret::Sha256;
+use taskpass_core::task::Task;
+use taskpass_core::{TaskId, Timestamp};
+
+use super::group::Group;
+use super::{keys, read};
+use crate::commit::{Counter, Guard, IdempotencyKey, MetaKey, Refusal};
+use crate::error::StoreError;
+
+/// `Ok(None)`: the guard holds.
+type Checked = Result<Option<Refusal>, StoreError>;
+
+impl Group<'_> {
+    /// Checks one guard at `at`, the commit's wall clock.
+    pub(super) fn check(&mut self, guard: &Guard, at: Timestamp) -> Checked {
+        match guard {
+            Guard::Unchanged { key, version } => self.unchanged(key, *version),
+            Guard::TaskLive { id } => self.task_live(*id, at),
+            Guard::NotRevoked(facts) => {
+                Ok(self.revoked_by(facts).map(|seq| Refusal::Revoked { seq }))
+            }
+            Guard::EnrolmentPending { hash } => self.enrolment_pending(*hash, at),
+            Guard::Generation {
+                principal,
+                generation,
+                broken,
+            } => self.generation(principal, *generation, *broken),
+            Guard::Below { counter, limit } => Ok(self.below(counter, *limit, at)),
+            Guard::NotStarted(key) => self.not_started(key, at),
+            Guard::MetaIs { key, value } => self.meta_is(*key, value.as_deref()),
+        }
+    }
+
+    fn unchanged(&mut self, key: &RowKey, version: u64) -> Checked {
+        let present = read::row(self.tables.registry()?, key)?.map_or(0, |row| row.version);
+        Ok((present != version).then(|| Refusal::Changed { key: key.clone() }))
+    }
+
+    fn task_live(&mut self, id: TaskId, at: Timestamp) -> Checked {
+        let Some(task) = read::task(self.tables.task()?, id)? else {
+            return Ok(Some(Refusal::TaskUnknown { id }));
+        };
+        if !self.is_live(&task, at) {
+            return Ok(Some(Refusal::TaskNotLive { id }));
+        }
+        for above in &task.ancestors {
+            // An ancestor that is gone was past its deadline, or the reaper would have left it.
+            let live = match read::task(self.tables.task()?, above.task)? {
+                Some(ancestor) => self.is_live(&ancestor, at),
+                None => false,
+            };
+            if !live {
+                return Ok(Some(Refusal::TaskNotLive { id: above.task }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_live(&self, task: &Task, at: Timestamp) -> bool {
+        task.ended.is_none()
+            && at < task.deadline_at()
+            && self.revoked_by(&Facts::of_task(task)).is_none()
+    }
+
+    /// The `seq` of a rule that matches, among those on disk and those that this group made.
+    fn revoked_by(&self, facts: &Facts) -> Option<u64> {
+        let earlier = self.shared.rules.matching(facts).map(|rule| rule.seq);
+        earlier.or_else(|| self.new_rules.matching(facts).map(|rule| rule.seq))
+    }
+
+    fn enrolment_pending(&mut self, hash: Sha256, at: Timestamp) -> Checked {
+        let pending = read::enrolment(self.tables.enrolment()?, hash)?
+            .is_some_and(|enrolment| enrolment.used_at.is_none() && at < enrolment.expires_at);
+        Ok((!pending).then_some(Refusal::EnrolmentSpent))
+    }
+
+    fn generation(&mut self, principal: &Principal, generation: u64, broken: bool) -> Checked {
+        let present = read::identity(self.tables.identity()?, principal)?
+            .map_or((0, false), |line| {
+                (line.generation, line.broken_at.is_some())
+            });
+        Ok((present != (generation, broken)).then_some(Refusal::GenerationChanged))
+    }
+
+    fn below(&self, counter: &Counter, limit: u64, at: Timestamp) -> Option<Refusal> {
+        let earlier = self.shared.counters(|counters| counters.live(counter, at));
+        let live = earlier.saturating_add(self.counted.live(counter, at));
+        (live >= limit).then(|| Refusal::LimitReached {
+            counter: counter.clone(),
+        })
+    }
+
+    fn not_started(&mut self, key: &IdempotencyKey, at: Timestamp) -> Checked {
+        let started = read::started(self.tables.idempotency()?, key)?;
+        // Whether the reaper has been here must make no difference.
+        let started = started.filter(|(task, _)| at < task.deadline());
+        Ok(started.map(|(task, request)| Refusal::AlreadyStarted {
+            task,
+            same_request: request == key.request,
+        }))
+    }
+
+    fn meta_is(&mut self, key: MetaKey, expected: Option<&[u8]>) -> Checked {
+        let present = read::meta(self.tables.meta()?, keys::value(key))?;
+        Ok((present.as_deref() != expected).then_some(Refusal::MetaChanged { key }))
+    }
+}

@@ -1,0 +1,275 @@
+//! Guards: each by itself, and what they see of other commits.
+
+use taskpass_core::registry::RowKey;
+use taskpass_core::revocation::Selector;
+use taskpass_store::{Change, Commit, Counter, Guard, MetaKey, Refusal};
+
+use crate::subject::Subject;
+use crate::values::*;
+use crate::view::view;
+
+fn meta(value: u8) -> Change {
+    Change::PutMeta {
+        key: MetaKey::CrlNumber,
+        value: vec![value],
+    }
+}
+
+/// A guard that holds, one that does not, and what that one is refused with.
+#[expect(clippy::too_many_lines, reason = "a table, a few lines a case")]
+fn table() -> Vec<(Guard, Guard, Refusal)> {
+    let live = task(1, 0, at(100), &[]);
+    let over = task_id(9, at(100));
+    let owner_key = RowKey::Owner(owner(0));
+    let token = |n| token(n, &live, at(1), at(60)).facts();
+    let unchanged = |key: &RowKey, version| Guard::Unchanged {
+        key: key.clone(),
+        version,
+    };
+    let changed = |key: &RowKey| Refusal::Changed { key: key.clone() };
+    let generation_is = |n, generation, broken| Guard::Generation {
+        principal: principal(n),
+        generation,
+        broken,
+    };
+    let pending = |n| Guard::EnrolmentPending { hash: digest(n) };
+    let below = |limit| Guard::Below {
+        counter: Counter::Agent(agent(0)),
+        limit,
+    };
+    let full = Refusal::LimitReached {
+        counter: Counter::Agent(agent(0)),
+    };
+    let started = |same_request| Refusal::AlreadyStarted {
+        task: live.id,
+        same_request,
+    };
+    let new_key = || Guard::NotStarted(idempotency(0, 9, 1));
+    let meta_is = |key, value: Option<&[u8]>| Guard::MetaIs {
+        key,
+        value: value.map(<[u8]>::to_vec),
+    };
+    let crl = MetaKey::CrlNumber;
+    let moved = Refusal::MetaChanged { key: crl };
+    let absent = RowKey::Agent(agent(5));
+    vec![
+        (
+            unchanged(&owner_key, 2),
+            unchanged(&owner_key, 1),
+            changed(&owner_key),
+        ),
+        (
+            unchanged(&absent, 0),
+            unchanged(&owner_key, 0),
+            changed(&owner_key),
+        ),
+        (
+            unchanged(&absent, 0),
+            unchanged(&absent, 1),
+            changed(&absent),
+        ),
+        (
+            Guard::TaskLive { id: live.id },
+            Guard::TaskLive { id: over },
+            Refusal::TaskUnknown { id: over },
+        ),
+        (
+            Guard::NotRevoked(token(1)),
+            Guard::NotRevoked(token(7)),
+            Refusal::Revoked { seq: 1 },
+        ),
+        (pending(0), pending(1), Refusal::EnrolmentSpent),
+        (pending(0), pending(2), Refusal::EnrolmentSpent),
+        (pending(0), pending(3), Refusal::EnrolmentSpent),
+        (
+            generation_is(0, 2, false),
+            generation_is(0, 1, false),
+            Refusal::GenerationChanged,
+        ),
+        (
+            generation_is(0, 2, false),
+            generation_is(0, 2, true),
+            Refusal::GenerationChanged,
+        ),
+        (
+            generation_is(5, 0, false),
+            generation_is(0, 0, false),
+            Refusal::GenerationChanged,
+        ),
+        (
+            generation_is(5, 0, false),
+            generation_is(5, 1, false),
+            Refusal::GenerationChanged,
+        ),
+        (
+            generation_is(1, 1, true),
+            generation_is(1, 1, false),
+            Refusal::GenerationChanged,
+        ),
+        (below(2), below(1), full.clone()),
+        (below(2), below(0), full),
+        (
+            new_key(),
+            Guard::NotStarted(idempotency(0, 1, 1)),
+            started(true),
+        ),
+        (
+            new_key(),
+            Guard::NotStarted(idempotency(0, 1, 2)),
+            started(false),
+        ),
+        // Another agent's key is another key.
+        (
+            Guard::NotStarted(idempotency(1, 1, 1)),
+            Guard::NotStarted(idempotency(0, 1, 1)),
+            started(true),
+        ),
+        (
+            meta_is(crl, Some(&[1])),
+            meta_is(crl, Some(&[2])),
+            moved.clone(),
+        ),
+        (meta_is(MetaKey::Shutdown, None), meta_is(crl, None), moved),
+        (
+            meta_is(MetaKey::Shutdown, None),
+            meta_is(MetaKey::Shutdown, Some(&[])),
+            Refusal::MetaChanged {
+                key: MetaKey::Shutdown,
+            },
+        ),
+    ]
+}
+
+fn prepare(subject: &mut dyn Subject) {
+    let live = task(1, 0, at(100), &[]);
+    let mut broken = line(1, 1, at(0));
+    broken.broken_at = Some(at(1));
+    let put = |n, expires| Change::PutEnrolment {
+        hash: digest(n),
+        enrolment: enrolment(n, expires),
+    };
+    let commit = Commit::new(at(1))
+        .change(Change::PutRow(owner_row(0, "first")))
+        .change(Change::PutRow(owner_row(0, "second")))
+        .change(Change::StartTask {
+            task: live.clone(),
+            idempotency: Some(idempotency(0, 1, 1)),
+        })
+        .change(Change::RecordCredential(token(1, &live, at(1), at(60))))
+        .change(Change::Revoke(draft(Selector::Credential(credential_id(
+            7,
+            at(60),
+        )))))
+        .change(put(0, at(100)))
+        // Expires at the very instant of the guards.
+        .change(put(1, at(10)))
+        .change(put(2, at(100)))
+        .change(Change::UseEnrolment { hash: digest(2) })
+        .change(Change::PutIdentity(line(0, 2, at(0))))
+        .change(Change::PutIdentity(broken))
+        .change(meta(1));
+    subject.commit(commit).unwrap();
+}
+
+pub(crate) fn each_holds_and_fails_with_its_own_refusal(subject: &mut dyn Subject) {
+    prepare(subject);
+    for (holds, fails, refusal) in table() {
+        let commit = Commit::new(at(10)).guard(holds.clone());
+        assert!(subject.commit(commit).is_ok(), "{holds:?}");
+        let commit = Commit::new(at(10)).guard(fails.clone());
+        assert_eq!(subject.commit(commit).unwrap_err(), refusal, "{fails:?}");
+    }
+}
+
+pub(crate) fn a_refused_commit_changes_nothing_at_all(subject: &mut dyn Subject) {
+    prepare(subject);
+    let before = view(&*subject.reader());
+    let other = task(3, 3, at(500), &[]);
+    for (holds, fails, refusal) in table() {
+        let commit = Commit::new(at(10))
+            .guard(holds)
+            .guard(fails)
+            .change(Change::PutRow(owner_row(4, "new")))
+            .change(Change::StartTask {
+                task: other.clone(),
+                idempotency: Some(idempotency(3, 3, 3)),
+            })
+            .change(Change::EndTask {
+                id: task_id(1, at(100)),
+                ended: taskpass_core::task::Ended {
+                    at: at(10),
+                    reason: taskpass_core::task::EndReason::Completed,
+                },
+            })
+            .change(Change::RecordCredential(token(3, &other, at(90), at(60))))
+            .change(Change::Revoke(draft(Selector::Everything)))
+            .change(Change::VoidEnrolments(principal(0)))
+            .change(Change::PutIdentity(line(3, 1, at(90))))
+            .change(Change::PutKey(key(1, taskpass_core::key::KeyState::Active)))
+            .change(Change::Outbox(entry(1)))
+            .change(meta(9));
+        assert_eq!(subject.commit(commit).unwrap_err(), refusal);
+        assert_eq!(view(&*subject.reader()), before);
+    }
+    // The next rule shows that neither a `seq` was spent nor an `iat` remembered.
+    let made = subject
+        .commit(revoke(Selector::Everything, at(20)))
+        .unwrap();
+    assert_eq!(
+        (made.rules[0].seq, made.rules[0].issued_before),
+        (2, at(20).secs())
+    );
+}
+
+pub(crate) fn all_guards_come_before_any_change(subject: &mut dyn Subject) {
+    let commit = Commit::new(at(1))
+        .change(meta(1))
+        .guard(Guard::MetaIs {
+            key: MetaKey::CrlNumber,
+            value: None,
+        })
+        .change(meta(2));
+    subject.commit(commit).unwrap();
+    assert_eq!(
+        subject.reader().meta(MetaKey::CrlNumber).unwrap(),
+        Some(vec![2])
+    );
+}
+
+pub(crate) fn later_commits_of_a_group_see_earlier_ones(subject: &mut dyn Subject) {
+    let swap = |from: Option<u8>, to| {
+        let guard = Guard::MetaIs {
+            key: MetaKey::CrlNumber,
+            value: from.map(|value| vec![value]),
+        };
+        Commit::new(at(1)).guard(guard).change(meta(to))
+    };
+    let row = |version| {
+        let guard = Guard::Unchanged {
+            key: RowKey::Owner(owner(0)),
+            version,
+        };
+        let row = Change::PutRow(owner_row(0, "contact"));
+        Commit::new(at(1)).guard(guard).change(row)
+    };
+    let group = [
+        swap(None, 1),
+        swap(None, 2),
+        swap(Some(1), 3),
+        row(0),
+        row(0),
+        row(1),
+    ];
+    let outcomes = subject.apply(&group);
+    let held: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(held, [true, false, true, true, false, true]);
+    let versions = outcomes.iter().flatten().flat_map(|made| &made.rows);
+    assert_eq!(
+        versions.map(|(_, version)| *version).collect::<Vec<_>>(),
+        [1, 2]
+    );
+    assert_eq!(
+        subject.reader().meta(MetaKey::CrlNumber).unwrap(),
+        Some(vec![3])
+    );
+}

@@ -1,0 +1,85 @@
+//! What every store must do: a table of scenarios, run on each backend alone and beneath its
+//! queue, and random histories, run on a backend and the model side by side.
+//!
+//! A later backend adds one line to `subject::all`.
+
+#[cfg(test)]
+mod counters;
+#[cfg(test)]
+mod guards;
+#[cfg(test)]
+mod paging;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod reaping;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
+mod revocation;
+#[cfg(test)]
+mod subject;
+#[cfg(test)]
+mod tasks;
+#[cfg(test)]
+mod values;
+#[cfg(test)]
+mod view;
+
+#[cfg(test)]
+mod everywhere {
+    use crate::subject::{self, Subject};
+
+    fn everywhere(scenario: fn(&mut dyn Subject)) {
+        for make in subject::all() {
+            let mut subject = make();
+            println!("on {}", subject.name());
+            scenario(&mut *subject);
+        }
+    }
+
+    macro_rules! scenarios {
+        ($($module:ident: $($name:ident),+;)+) => {
+            $(mod $module {
+                $(#[test]
+                fn $name() {
+                    super::everywhere(crate::$module::$name);
+                })+
+            })+
+        };
+    }
+
+    scenarios! {
+        guards:
+            each_holds_and_fails_with_its_own_refusal,
+            a_refused_commit_changes_nothing_at_all,
+            all_guards_come_before_any_change,
+            later_commits_of_a_group_see_earlier_ones;
+        revocation:
+            first_revoked_then_issued_is_refused,
+            first_issued_then_revoked_is_covered,
+            a_rule_covers_the_newest_iat_although_the_clock_went_back,
+            rules_are_numbered_without_gaps_and_published;
+        tasks:
+            live_until_the_deadline_and_not_at_it,
+            over_with_any_ancestor,
+            over_by_rule,
+            ended_once,
+            a_repeated_start_is_the_same_start;
+        counters:
+            count_until_their_minute_has_passed,
+            limit_within_a_group;
+        reaping:
+            removes_in_bounded_steps_what_has_expired_and_nothing_else,
+            keeps_an_ended_task_until_its_deadline,
+            keeps_a_rule_until_it_can_match_nothing,
+            keeps_a_key_that_a_later_task_uses,
+            removes_enrolments_and_voids_them;
+        paging:
+            tasks_credentials_and_children,
+            the_outbox_is_archived_in_order;
+        restart:
+            keeps_everything,
+            keeps_the_newest_seq_without_its_rule;
+    }
+}
