@@ -1,0 +1,279 @@
+//! The broker: what every use case reads, and how it is opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use taskpass_core::identity::Principal;
+use taskpass_core::registry::{Registry, RowKey};
+use taskpass_core::rng::Rng;
+use taskpass_core::spiffe::{SpiffeId, TrustDomain};
+use taskpass_core::ttl::{self, Ttl};
+use taskpass_core::{Clock, DecisionId, Timestamp};
+use taskpass_issuer::{Issuer, IssuerConfig, KeyEncryptionKey};
+use taskpass_policy::Engine;
+use taskpass_store::{Birth, Commit, CommitError, Committed, Store, StoreError};
+
+use crate::clock::WatchedClock;
+use crate::crl::RevokedCertificates;
+use crate::denials::Denials;
+use crate::error::Error;
+use crate::metrics::Metrics;
+
+/// Limits and defaults, beneath the code's hard maxima.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// A token's life where the request names none.
+    pub token_ttl: Ttl,
+    /// A certificate's life where the request names none.
+    pub certificate_ttl: Ttl,
+    /// A task's life where the request names none.
+    pub task_ttl: Ttl,
+    /// The longest task.
+    pub task_max_ttl: Ttl,
+    /// The life of an identity certificate.
+    pub identity_ttl: Ttl,
+    /// Live credentials of one agent.
+    pub live_per_agent: u64,
+    /// How far the clocks of those who check may differ from ours; records outlive it.
+    pub skew: Duration,
+    /// How long expired records are kept for reading, beyond the skew.
+    pub retention: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            token_ttl: Ttl::from_mins(5),
+            certificate_ttl: Ttl::from_mins(15),
+            task_ttl: Ttl::from_hours(1),
+            task_max_ttl: ttl::MAX_TASK_TTL,
+            identity_ttl: Ttl::from_hours(24),
+            live_per_agent: 100_000,
+            skew: ttl::CLOCK_SKEW,
+            retention: Duration::from_mins(5),
+        }
+    }
+}
+
+/// What a broker is made of.
+pub struct Deps {
+    /// The durable memory.
+    pub store: Arc<dyn Store>,
+    /// The policy engine.
+    pub policy: Engine,
+    /// Unseals the signing keys.
+    pub kek: KeyEncryptionKey,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids, jitter and enrolment secrets.
+    pub rng: Arc<dyn Rng>,
+    /// Limits and defaults.
+    pub limits: Limits,
+}
+
+impl std::fmt::Debug for Deps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deps")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a broker did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store did not answer.
+    #[error("the store could not be read")]
+    Store(#[from] StoreError),
+    /// The keys did not open.
+    #[error("the signing keys could not be unsealed")]
+    Keys(#[from] taskpass_issuer::OpenError),
+    /// The first entry could not be written.
+    #[error("the start could not be recorded")]
+    Record(#[source] Error),
+}
+
+/// The broker.
+pub struct Broker {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) policy: Engine,
+    pub(crate) kek: KeyEncryptionKey,
+    pub(crate) clock: WatchedClock,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) limits: Limits,
+    pub(crate) registry: ArcSwap<Registry>,
+    pub(crate) issuer: ArcSwap<Issuer>,
+    reloading_keys: tokio::sync::Mutex<()>,
+    pub(crate) denials: Denials,
+    pub(crate) revoked_certificates: RevokedCertificates,
+    pub(crate) metrics: Metrics,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker")
+            .field("birth", self.store.birth())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// Opens a broker on a store that was initialised.
+    pub async fn open(deps: Deps) -> Result<Arc<Self>, OpenError> {
+        let rows = deps.store.registry().await?;
+        let records = deps.store.keys().await?;
+        let issuer = Issuer::open(records, issuer_config(deps.store.birth()), &deps.kek)?;
+        let clock = WatchedClock::new(deps.clock, deps.store.last_committed_at());
+        let broker = Self {
+            policy: deps.policy,
+            kek: deps.kek,
+            clock,
+            rng: deps.rng,
+            limits: deps.limits,
+            registry: ArcSwap::from_pointee(Registry::from_rows(rows)),
+            issuer: ArcSwap::from_pointee(issuer),
+            reloading_keys: tokio::sync::Mutex::default(),
+            denials: Denials::default(),
+            revoked_certificates: RevokedCertificates::default(),
+            metrics: Metrics::default(),
+            store: deps.store,
+        };
+        broker.record_start().await.map_err(OpenError::Record)?;
+        Ok(Arc::new(broker))
+    }
+
+    /// What the store was made for.
+    pub fn birth(&self) -> &Birth {
+        self.store.birth()
+    }
+
+    /// The trust domain.
+    pub fn trust_domain(&self) -> &TrustDomain {
+        &self.store.birth().trust_domain
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What the store counts.
+    pub fn store_stats(&self) -> taskpass_store::Stats {
+        self.store.stats()
+    }
+
+    /// How many rules are in force, and the newest `seq`.
+    pub fn rules_in_force(&self) -> (usize, u64) {
+        let rules = self.store.rules();
+        (rules.len(), rules.newest_seq())
+    }
+
+    /// Tells of each newer rule's `seq`.
+    pub fn watch_rules(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.store.rules().subscribe()
+    }
+
+    /// The keys and authorities of this moment.
+    pub fn issuer(&self) -> Arc<Issuer> {
+        self.issuer.load_full()
+    }
+
+    /// The registry of this moment.
+    pub fn registry(&self) -> Arc<Registry> {
+        self.registry.load_full()
+    }
+
+    /// The hash of the policy set in force.
+    pub fn policy_hash(&self) -> taskpass_core::secret::Sha256 {
+        self.policy.current().hash()
+    }
+
+    /// Whether the wall clock is trusted for issuing.
+    pub fn clock_is_safe(&self) -> bool {
+        self.clock.is_safe()
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn decision_id(&self, now: Timestamp) -> DecisionId {
+        DecisionId::generate(now, &*self.rng)
+    }
+
+    pub(crate) fn spiffe_id(&self, principal: &Principal) -> SpiffeId {
+        SpiffeId::new(self.trust_domain().clone(), principal.subject())
+    }
+
+    /// Reads the whole registry again: after a guard said that it has changed.
+    pub(crate) async fn reload_registry(&self) -> Result<(), Error> {
+        let rows = self.store.registry().await?;
+        // A row that was committed since the rows were read is newer, and stays.
+        self.registry.rcu(|registry| {
+            let mut next = Registry::clone(registry);
+            for row in &rows {
+                next.put(row.clone());
+            }
+            next
+        });
+        Ok(())
+    }
+
+    /// Reads the keys again: after one changed its state.
+    pub(crate) async fn reload_keys(&self) -> Result<(), Error> {
+        // One at a time, reading included: the newest reading is the last to be put in place.
+        let _alone = self.reloading_keys.lock().await;
+        let records = self.store.keys().await?;
+        let issuer = Issuer::open(records, issuer_config(self.birth()), &self.kek)
+            .map_err(Error::internal)?;
+        self.issuer.store(Arc::new(issuer));
+        Ok(())
+    }
+
+    /// Commits, and brings the registry up to date with what was written.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        let rows: Vec<_> = commit
+            .changes
+            .iter()
+            .filter_map(|change| match change {
+                taskpass_store::Change::PutRow(row) => Some(row.clone()),
+                _ => None,
+            })
+            .collect();
+        let committed = self.store.commit(commit).await?;
+        if !rows.is_empty() {
+            self.adopt(&rows, &committed.rows);
+        }
+        for rule in &committed.rules {
+            self.metrics.revocations.one();
+            tracing::info!(seq = rule.seq, selector = %rule.selector, actor = %rule.actor, "revoked");
+        }
+        Ok(committed)
+    }
+
+    fn adopt(&self, rows: &[taskpass_core::registry::Row], versions: &[(RowKey, u64)]) {
+        self.registry.rcu(|registry| {
+            let mut next = Registry::clone(registry);
+            for value in rows {
+                let key = value.key();
+                if let Some((_, version)) = versions.iter().find(|(other, _)| *other == key) {
+                    next.put(taskpass_core::registry::Versioned {
+                        value: value.clone(),
+                        version: *version,
+                    });
+                }
+            }
+            next
+        });
+    }
+}
+
+pub(crate) fn issuer_config(birth: &Birth) -> IssuerConfig {
+    IssuerConfig {
+        trust_domain: birth.trust_domain.clone(),
+        issuer_url: birth.public_url.clone(),
+        crl_url: birth.crl_url.clone(),
+    }
+}

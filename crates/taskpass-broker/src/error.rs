@@ -1,0 +1,395 @@
+//! What a use case answers when it does not do what was asked.
+//!
+//! The variants are the domain's; [`Error::reason`] is their stable name on every wire. They know
+//! nothing of gRPC or HTTP.
+
+use taskpass_core::access::UnknownWord;
+use taskpass_core::grant::Denial;
+use taskpass_core::registry::RowKey;
+use taskpass_core::scope::ParseScopeError;
+use taskpass_core::task::TaskState;
+use taskpass_core::ttl::TtlError;
+use taskpass_core::{CredentialId, ScopeRef, TargetUri, TaskId};
+use taskpass_store::{CommitError, Counter, StoreError};
+
+/// A request was not done. Nothing changed, but for the entry that records a refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A lifetime is malformed, zero or over the maximum.
+    #[error(transparent)]
+    InvalidTtl(#[from] TtlError),
+    /// A scope is malformed, missing, or of another target.
+    #[error("{message}")]
+    InvalidScope {
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+    /// No such target is registered.
+    #[error("there is no target `{target}`")]
+    UnknownTarget {
+        /// What was named.
+        target: String,
+    },
+    /// The target has no such scope.
+    #[error("there is no scope `{}` at `{}`", scope.scope, scope.target)]
+    UnknownScope {
+        /// What was named.
+        scope: ScopeRef,
+    },
+    /// A field is missing or malformed.
+    #[error("`{field}`: {expected}")]
+    InvalidField {
+        /// The field, as in the API.
+        field: &'static str,
+        /// What would be right.
+        expected: String,
+    },
+    /// A certificate signing request is not acceptable.
+    #[error("`csr`: {message}")]
+    InvalidCsr {
+        /// Why.
+        message: String,
+    },
+    /// The certificate to bind to is not a live one of the same task.
+    #[error("`bind_certificate`: {expected}")]
+    InvalidBinding {
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// A batch is too large.
+    #[error("a batch has 1 to {max} items, not {found}")]
+    TooManyItems {
+        /// How many were given.
+        found: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// A request message is larger than is accepted.
+    #[error("a request message of this caller has at most {limit} bytes")]
+    MessageTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// Nobody authenticated, or not acceptably.
+    #[error("{message}")]
+    Unauthenticated {
+        /// Why, without helping a guesser.
+        message: &'static str,
+    },
+    /// The enrolment token is unknown, used, expired or void: not told apart.
+    #[error("the enrolment token is not accepted; ask an administrator for a new one")]
+    EnrolmentRefused,
+    /// This kind of caller may not call this.
+    #[error("{caller} may not call {method}")]
+    MethodNotAllowed {
+        /// Who called.
+        caller: String,
+        /// The full method name.
+        method: String,
+    },
+    /// The agent is suspended, retired, out of its time, or without an active owner.
+    #[error("agent `{agent}` is refused: {why}")]
+    AgentSuspended {
+        /// The agent.
+        agent: String,
+        /// Which of these.
+        why: &'static str,
+    },
+    /// The operator or verifier is suspended or retired.
+    #[error("{caller} is suspended or retired")]
+    CallerSuspended {
+        /// Who called.
+        caller: String,
+    },
+    /// Two keys claimed one generation of the identity; it accepts nothing any more.
+    #[error(
+        "two keys claimed to follow this identity; it has ended, and its holder must enrol anew"
+    )]
+    IdentityConflict,
+    /// Policy denies.
+    #[error("policy denies this request")]
+    PolicyDenied(Box<Denial>),
+    /// A scope is beyond what the task, or its parent, was started with.
+    #[error("scope `{scope}` is not in the task's ceiling")]
+    ScopeExceedsTask {
+        /// The scope.
+        scope: ScopeRef,
+    },
+    /// A scope that actuates needs a token bound to a certificate.
+    #[error("scope `{scope}` actuates: its token must be bound to a certificate of the task")]
+    BindingRequired {
+        /// The scope.
+        scope: ScopeRef,
+    },
+    /// The task, or one above it, is over.
+    #[error("task {task} is {state}")]
+    TaskNotActive {
+        /// The task.
+        task: TaskId,
+        /// What became of it.
+        state: TaskState,
+    },
+    /// The parent already is as deep as tasks may be.
+    #[error("a task has at most {max} tasks above it")]
+    TaskTooDeep {
+        /// How many.
+        max: usize,
+    },
+    /// The target is suspended or retired.
+    #[error("target `{target}` is not active")]
+    TargetNotActive {
+        /// The target.
+        target: TargetUri,
+    },
+    /// Everything was revoked, and nobody has resumed the broker.
+    #[error("everything was revoked; nothing is issued until an administrator resumes the broker")]
+    BrokerHalted,
+    /// The last active administrator cannot be taken away.
+    #[error("`{name}` is the last active administrator")]
+    LastAdmin {
+        /// Who.
+        name: String,
+    },
+    /// Retired is for ever.
+    #[error("{key} is retired; register another name")]
+    Retired {
+        /// The entry.
+        key: RowKey,
+    },
+    /// An agent needs an active owner.
+    #[error("owner `{owner}` is not active")]
+    OwnerNotActive {
+        /// The owner.
+        owner: String,
+    },
+    /// No such task, or none of the caller's.
+    #[error("there is no task {task}")]
+    TaskNotFound {
+        /// What was named.
+        task: TaskId,
+    },
+    /// No such credential, or none of the caller's.
+    #[error("there is no credential {credential}")]
+    CredentialNotFound {
+        /// What was named.
+        credential: CredentialId,
+    },
+    /// No such entry in the registry.
+    #[error("there is no {key}")]
+    EntryNotFound {
+        /// What was named.
+        key: RowKey,
+    },
+    /// No such key.
+    #[error("there is no key `{key}`")]
+    KeyNotFound {
+        /// What was named.
+        key: String,
+    },
+    /// The name is taken, or was.
+    #[error("{key} is registered already; names are not used again")]
+    AlreadyRegistered {
+        /// The entry.
+        key: RowKey,
+    },
+    /// The idempotency key came with another request before.
+    #[error("the idempotency key was used for another request, which started task {task}")]
+    IdempotencyKeyReused {
+        /// The earlier task.
+        task: TaskId,
+    },
+    /// Somebody changed the entry since it was read.
+    #[error("{key} has version {found}, not {expected}; read it again")]
+    VersionChanged {
+        /// The entry.
+        key: RowKey,
+        /// What the caller had read.
+        expected: u64,
+        /// What it is.
+        found: u64,
+    },
+    /// A limit of live credentials is reached.
+    #[error(
+        "the limit of live credentials of {} is reached",
+        counter_name(counter)
+    )]
+    LimitReached {
+        /// Which.
+        counter: Counter,
+    },
+    /// The broker is busy.
+    #[error("too many requests are waiting")]
+    QueueFull,
+    /// Something was revoked within this second.
+    #[error("something that would match was revoked within this second; try again in a second")]
+    RetryAfterRevocation,
+    /// The wall clock is behind what was committed before: nothing can be issued safely.
+    #[error("the broker's clock went back; nothing is issued until it has caught up")]
+    ClockUnsafe,
+    /// The store, or the outbox of the log, does not take writes.
+    #[error("the store does not take writes")]
+    StoreUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Our own fault.
+    #[error("an internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn counter_name(counter: &Counter) -> String {
+    match counter {
+        Counter::Agent(name) => format!("agent `{name}`"),
+        Counter::Owner(name) => format!("owner `{name}`"),
+        Counter::Target(uri) => format!("target `{uri}`"),
+    }
+}
+
+impl Error {
+    /// The stable name of this outcome, as in `ErrorInfo.reason`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidTtl(_) => "INVALID_TTL",
+            Self::InvalidScope { .. } => "INVALID_SCOPE",
+            Self::UnknownTarget { .. } => "UNKNOWN_TARGET",
+            Self::UnknownScope { .. } => "UNKNOWN_SCOPE",
+            Self::InvalidField { field, .. } => field_reason(field),
+            Self::InvalidCsr { .. } => "INVALID_CSR",
+            Self::InvalidBinding { .. } => "INVALID_BINDING",
+            Self::TooManyItems { .. } => "TOO_MANY_ITEMS",
+            Self::MessageTooLarge { .. } => "MESSAGE_TOO_LARGE",
+            Self::Unauthenticated { .. } => "UNAUTHENTICATED",
+            Self::EnrolmentRefused => "ENROLMENT_REFUSED",
+            Self::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
+            Self::AgentSuspended { .. } => "AGENT_SUSPENDED",
+            Self::CallerSuspended { .. } => "CALLER_SUSPENDED",
+            Self::IdentityConflict => "IDENTITY_CONFLICT",
+            Self::PolicyDenied(_) => "POLICY_DENIED",
+            Self::ScopeExceedsTask { .. } => "SCOPE_EXCEEDS_TASK",
+            Self::BindingRequired { .. } => "BINDING_REQUIRED",
+            Self::TaskNotActive { .. } => "TASK_NOT_ACTIVE",
+            Self::TaskTooDeep { .. } => "TASK_TOO_DEEP",
+            Self::TargetNotActive { .. } => "TARGET_NOT_ACTIVE",
+            Self::BrokerHalted => "BROKER_HALTED",
+            Self::LastAdmin { .. } => "LAST_ADMIN",
+            Self::Retired { .. } => "RETIRED",
+            Self::OwnerNotActive { .. } => "OWNER_NOT_ACTIVE",
+            Self::TaskNotFound { .. } => "TASK_NOT_FOUND",
+            Self::CredentialNotFound { .. } => "CREDENTIAL_NOT_FOUND",
+            Self::EntryNotFound { key } => match key {
+                RowKey::Owner(_) => "OWNER_NOT_FOUND",
+                RowKey::Agent(_) => "AGENT_NOT_FOUND",
+                RowKey::Target(_) => "TARGET_NOT_FOUND",
+                RowKey::Operator(_) => "OPERATOR_NOT_FOUND",
+                RowKey::Verifier(_) => "VERIFIER_NOT_FOUND",
+                RowKey::System => "NOT_FOUND",
+            },
+            Self::KeyNotFound { .. } => "KEY_NOT_FOUND",
+            Self::AlreadyRegistered { .. } => "ALREADY_REGISTERED",
+            Self::IdempotencyKeyReused { .. } => "IDEMPOTENCY_KEY_REUSED",
+            Self::VersionChanged { .. } => "VERSION_CHANGED",
+            Self::LimitReached { .. } => "LIVE_CREDENTIALS",
+            Self::QueueFull => "QUEUE_FULL",
+            Self::RetryAfterRevocation => "RETRY_AFTER_REVOCATION",
+            Self::ClockUnsafe => "CLOCK_UNSAFE",
+            Self::StoreUnavailable(_) => "STORE_UNAVAILABLE",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// Whether the refusal was a judgement about the caller, which the audit trail records, and
+    /// not merely a malformed or untimely request.
+    pub fn is_denial(&self) -> bool {
+        matches!(
+            self,
+            Self::PolicyDenied(_)
+                | Self::ScopeExceedsTask { .. }
+                | Self::BindingRequired { .. }
+                | Self::AgentSuspended { .. }
+                | Self::CallerSuspended { .. }
+                | Self::TaskNotFound { .. }
+                | Self::TaskNotActive { .. }
+                | Self::TargetNotActive { .. }
+                | Self::BrokerHalted
+                | Self::InvalidBinding { .. }
+                | Self::LimitReached { .. }
+                | Self::EnrolmentRefused
+                | Self::IdentityConflict
+        )
+    }
+
+    /// An error that nobody outside can mend.
+    pub fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Box::new(source))
+    }
+
+    /// A malformed field.
+    pub fn field(field: &'static str, expected: impl Into<String>) -> Self {
+        Self::InvalidField {
+            field,
+            expected: expected.into(),
+        }
+    }
+}
+
+/// Some fields have a reason of their own, because callers branch on them.
+fn field_reason(field: &str) -> &'static str {
+    match field {
+        "purpose" => "INVALID_PURPOSE",
+        "reason" => "INVALID_REASON",
+        "selector" => "INVALID_SELECTOR",
+        "name" => "INVALID_NAME",
+        "uri" | "target" => "INVALID_TARGET",
+        "valid_until" => "INVALID_VALID_UNTIL",
+        "idempotency_key" => "INVALID_IDEMPOTENCY_KEY",
+        _ => "INVALID_FIELD",
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::StoreUnavailable(Box::new(error))
+    }
+}
+
+impl From<ParseScopeError> for Error {
+    fn from(error: ParseScopeError) -> Self {
+        Self::InvalidScope {
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<UnknownWord> for Error {
+    fn from(error: UnknownWord) -> Self {
+        Self::InvalidField {
+            field: "value",
+            expected: error.to_string(),
+        }
+    }
+}
+
+impl Error {
+    /// Translates a commit's failure where no guard can fail for a reason that the caller should
+    /// hear about.
+    pub(crate) fn from_commit(error: CommitError) -> Self {
+        use taskpass_store::Refusal;
+        match error {
+            CommitError::QueueFull => Self::QueueFull,
+            CommitError::OutboxFull => Self::StoreUnavailable(Box::new(CommitError::OutboxFull)),
+            CommitError::Failed(source) => Self::StoreUnavailable(Box::new(source)),
+            CommitError::Refused(refusal) => match refusal {
+                Refusal::TaskNotLive { id } => Self::TaskNotActive {
+                    task: id,
+                    state: TaskState::Revoked,
+                },
+                Refusal::TaskUnknown { id } => Self::TaskNotFound { task: id },
+                Refusal::Revoked { .. } => Self::RetryAfterRevocation,
+                Refusal::EnrolmentSpent => Self::EnrolmentRefused,
+                Refusal::LimitReached { counter } => Self::LimitReached { counter },
+                Refusal::AlreadyStarted { task, .. } => Self::IdempotencyKeyReused { task },
+                // Somebody keeps changing what the decision reads: the caller may well try again.
+                Refusal::Changed { .. }
+                | Refusal::GenerationChanged
+                | Refusal::MetaChanged { .. } => Self::QueueFull,
+            },
+        }
+    }
+}

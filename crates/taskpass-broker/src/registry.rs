@@ -1,0 +1,331 @@
+//! Changing and reading the registry. Every change is one commit with its entry.
+
+mod check;
+
+use taskpass_core::audit::{Entry, EntryKind, Outcome};
+use taskpass_core::registry::{Registry, Role, Row, RowKey, State, System, Versioned};
+use taskpass_store::{Change, Commit, CommitError, Guard, Lane, Refusal};
+
+use crate::broker::Broker;
+use crate::error::Error;
+use crate::live::Live;
+use crate::revoke::{RevokeWhat, check_reason};
+use crate::standing::Standing;
+
+/// What to resume.
+#[derive(Debug, Clone)]
+pub enum Resume {
+    /// An entry.
+    Entry(RowKey),
+    /// The broker as a whole.
+    Everything,
+}
+
+/// A retired entry.
+#[derive(Debug, Clone)]
+pub struct Retired {
+    /// The entry.
+    pub row: Versioned<Row>,
+    /// What that ended.
+    pub live: Live,
+}
+
+const ATTEMPTS: u32 = 4;
+
+impl Broker {
+    /// Registers a new entry.
+    pub async fn register(&self, caller: &Standing, row: Row) -> Result<Versioned<Row>, Error> {
+        let row = check::fresh(row, self.clock.safe_now()?);
+        self.change(caller, row.key(), "registered", |registry, now| {
+            if registry.version(&row.key()) != 0 {
+                return Err(Error::AlreadyRegistered { key: row.key() });
+            }
+            check::row(registry, &row, now)?;
+            Ok(row.clone())
+        })
+        .await
+    }
+
+    /// Replaces an entry, if it still has the version that the caller read.
+    pub async fn update(
+        &self,
+        caller: &Standing,
+        row: Row,
+        expected: u64,
+        reason: &str,
+    ) -> Result<Versioned<Row>, Error> {
+        let words = if reason.is_empty() { "updated" } else { reason };
+        check_reason(words)?;
+        self.change(caller, row.key(), words, |registry, now| {
+            let key = row.key();
+            let present = read(registry, &key)?;
+            if present.version != expected {
+                let found = present.version;
+                return Err(Error::VersionChanged {
+                    key,
+                    expected,
+                    found,
+                });
+            }
+            if state(&present.value) == State::Retired {
+                return Err(Error::Retired { key });
+            }
+            let row = check::keeping(row.clone(), &present.value);
+            check::row(registry, &row, now)?;
+            Ok(row)
+        })
+        .await
+    }
+
+    /// Reads an entry.
+    pub async fn entry_of(&self, caller: &Standing, key: &RowKey) -> Result<Versioned<Row>, Error> {
+        self.record_read(caller, key.to_string()).await?;
+        read(&self.registry.load(), key)
+    }
+
+    /// Records that a kind of entries was listed, and hands out the registry to list from.
+    pub async fn registry_for(
+        &self,
+        caller: &Standing,
+        what: &str,
+    ) -> Result<std::sync::Arc<Registry>, Error> {
+        self.record_read(caller, what).await?;
+        Ok(self.registry())
+    }
+
+    /// Refuses an entry until it is resumed.
+    pub async fn suspend(
+        &self,
+        caller: &Standing,
+        key: RowKey,
+        reason: &str,
+    ) -> Result<Versioned<Row>, Error> {
+        check_reason(reason)?;
+        self.set_state(caller, key, State::Suspended, reason).await
+    }
+
+    /// Lets an entry, or the whole broker, take part again.
+    pub async fn resume(
+        &self,
+        caller: &Standing,
+        what: Resume,
+        reason: &str,
+    ) -> Result<Option<Versioned<Row>>, Error> {
+        check_reason(reason)?;
+        match what {
+            Resume::Entry(key) => self
+                .set_state(caller, key, State::Active, reason)
+                .await
+                .map(Some),
+            Resume::Everything => {
+                let row = Row::System(System {
+                    state: State::Active,
+                });
+                self.change(caller, RowKey::System, reason, |_, _| Ok(row.clone()))
+                    .await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Refuses an entry for ever; of an agent or owner, revokes what it holds.
+    pub async fn retire(
+        &self,
+        caller: &Standing,
+        key: RowKey,
+        reason: &str,
+    ) -> Result<Retired, Error> {
+        check_reason(reason)?;
+        let what = match &key {
+            RowKey::Agent(name) => Some(RevokeWhat::Agent(name.clone())),
+            RowKey::Owner(name) => Some(RevokeWhat::Owner(name.clone())),
+            RowKey::Target(_) | RowKey::Operator(_) | RowKey::Verifier(_) | RowKey::System => None,
+        };
+        let live = if let Some(what) = what {
+            if state(&read(&self.registry.load(), &key)?.value) == State::Retired {
+                return Err(Error::Retired { key });
+            }
+            self.retire_with_revocation(caller, what, reason).await?
+        } else {
+            self.set_state(caller, key.clone(), State::Retired, reason)
+                .await?;
+            Live::NONE
+        };
+        Ok(Retired {
+            row: read(&self.registry.load(), &key)?,
+            live,
+        })
+    }
+
+    async fn set_state(
+        &self,
+        caller: &Standing,
+        key: RowKey,
+        next: State,
+        reason: &str,
+    ) -> Result<Versioned<Row>, Error> {
+        let urgent = next != State::Active;
+        self.change_in(urgent, caller, key.clone(), reason, |registry, now| {
+            let present = read(registry, &key)?;
+            if state(&present.value) == State::Retired {
+                return Err(Error::Retired { key: key.clone() });
+            }
+            let row = check::with_state(present.value, next);
+            if next == State::Active {
+                check::row(registry, &row, now)?;
+            } else {
+                check::keeps_an_admin(registry, &row)?;
+            }
+            Ok(row)
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        caller: &Standing,
+        key: RowKey,
+        reason: &str,
+        next: impl Fn(&Registry, taskpass_core::Timestamp) -> Result<Row, Error>,
+    ) -> Result<Versioned<Row>, Error> {
+        self.change_in(false, caller, key, reason, next).await
+    }
+
+    /// Makes one change: computes the row from the registry as it is, commits it under the versions
+    /// that this read, and does it again if somebody was faster. An urgent one, which takes something
+    /// away, overtakes the rest and does not ask whether the clock is trusted.
+    async fn change_in(
+        &self,
+        urgent: bool,
+        caller: &Standing,
+        key: RowKey,
+        reason: &str,
+        next: impl Fn(&Registry, taskpass_core::Timestamp) -> Result<Row, Error>,
+    ) -> Result<Versioned<Row>, Error> {
+        for _ in 0..ATTEMPTS {
+            let (now, lane) = if urgent {
+                (self.background_now(), Lane::Urgent)
+            } else {
+                (self.clock.safe_now()?, Lane::Normal)
+            };
+            let registry = self.registry.load_full();
+            let row = next(&registry, now)?;
+            let entry = self.change_entry(caller, &registry, &row, reason, now);
+            let mut commit = Commit::new(now).in_lane(lane);
+            commit.guards = guards(&registry, &row);
+            let commit = commit
+                .change(Change::PutRow(row.clone()))
+                .change(crate::entry::outbox(&entry)?);
+            match self.commit(commit).await {
+                Ok(committed) => {
+                    let version = committed
+                        .rows
+                        .iter()
+                        .find(|(written, _)| *written == key)
+                        .map_or(0, |(_, version)| *version);
+                    return Ok(Versioned {
+                        value: row,
+                        version,
+                    });
+                }
+                Err(CommitError::Refused(Refusal::Changed { .. })) => {
+                    self.reload_registry().await?;
+                }
+                Err(error) => return Err(Error::from_commit(error)),
+            }
+        }
+        Err(Error::QueueFull)
+    }
+
+    fn change_entry(
+        &self,
+        caller: &Standing,
+        registry: &Registry,
+        row: &Row,
+        reason: &str,
+        now: taskpass_core::Timestamp,
+    ) -> Entry {
+        let mut entry = self.entry(caller, now, EntryKind::Registry, Outcome::Done);
+        entry.subject = Some(row.key().to_string());
+        entry.count = Some(registry.version(&row.key()) + 1);
+        entry.reason = Some(reason.to_owned());
+        if let Row::Agent(agent) = row {
+            entry.agent = Some(agent.name.clone());
+            entry.owner = Some(agent.owner.clone());
+        }
+        entry
+    }
+}
+
+/// The row itself is unchanged, and so is what its check relied upon: an agent's owner and targets,
+/// a verifier's targets, the other administrators.
+fn guards(registry: &Registry, row: &Row) -> Vec<Guard> {
+    let mut keys = vec![row.key()];
+    match row {
+        Row::Agent(agent) => {
+            keys.push(RowKey::Owner(agent.owner.clone()));
+            keys.extend(
+                agent
+                    .scopes
+                    .iter()
+                    .map(|scope| RowKey::Target(scope.target.clone())),
+            );
+        }
+        Row::Verifier(verifier) => {
+            keys.extend(verifier.targets.iter().cloned().map(RowKey::Target));
+        }
+        Row::Operator(_) => {
+            let admins = registry
+                .operators()
+                .filter(|row| row.value.roles.contains(&Role::Admin));
+            keys.extend(admins.map(|row| RowKey::Operator(row.value.name.clone())));
+        }
+        Row::Owner(_) | Row::Target(_) | Row::System(_) => {}
+    }
+    keys.sort();
+    keys.dedup();
+    keys.into_iter()
+        .map(|key| Guard::Unchanged {
+            version: registry.version(&key),
+            key,
+        })
+        .collect()
+}
+
+/// One row of the registry.
+pub(crate) fn read(registry: &Registry, key: &RowKey) -> Result<Versioned<Row>, Error> {
+    let found = match key {
+        RowKey::Owner(name) => registry
+            .owner(name)
+            .map(|row| Row::Owner(row.value.clone())),
+        RowKey::Agent(name) => registry
+            .agent(name)
+            .map(|row| Row::Agent(row.value.clone())),
+        RowKey::Target(uri) => registry
+            .target(uri)
+            .map(|row| Row::Target(row.value.clone())),
+        RowKey::Operator(name) => registry
+            .operator(name)
+            .map(|row| Row::Operator(row.value.clone())),
+        RowKey::Verifier(name) => registry
+            .verifier(name)
+            .map(|row| Row::Verifier(row.value.clone())),
+        RowKey::System => Some(Row::System(registry.system())),
+    };
+    let version = registry.version(key);
+    found
+        .map(|value| Versioned { value, version })
+        .ok_or_else(|| Error::EntryNotFound { key: key.clone() })
+}
+
+/// The state of a row.
+pub(crate) fn state(row: &Row) -> State {
+    match row {
+        Row::Owner(owner) => owner.state,
+        Row::Agent(agent) => agent.state,
+        Row::Target(target) => target.state,
+        Row::Operator(operator) => operator.state,
+        Row::Verifier(verifier) => verifier.state,
+        Row::System(system) => system.state,
+    }
+}

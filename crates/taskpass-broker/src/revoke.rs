@@ -1,0 +1,230 @@
+//! Revoking: one durable rule, and everybody is refused.
+
+mod plan;
+
+use taskpass_core::audit::{EntryKind, Outcome, RevocationFacts};
+use taskpass_core::registry::{Row, RowKey, State};
+use taskpass_core::revocation::{MAX_REASON_LEN, RuleDraft};
+use taskpass_core::{AgentName, CredentialId, OwnerName, TargetUri, TaskId, Timestamp};
+use taskpass_store::{Change, Commit, CommitError, Lane, Refusal};
+
+use crate::broker::Broker;
+use crate::entry::outbox;
+use crate::error::Error;
+use crate::live::Live;
+use crate::standing::Standing;
+use crate::start::Attempt;
+use plan::{Plan, unchanged};
+
+/// How often a revocation is tried again because the registry changed in between.
+const ATTEMPTS: u32 = 8;
+
+/// What to revoke, in the operator's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevokeWhat {
+    /// One credential.
+    Credential(CredentialId),
+    /// A task with its subtree.
+    Task(TaskId),
+    /// Whatever an agent holds.
+    Agent(AgentName),
+    /// Whatever each agent of an owner holds.
+    Owner(OwnerName),
+    /// Tokens for a target.
+    Target(TargetUri),
+    /// Whatever a key signed.
+    Key(String),
+    /// Every credential of every task.
+    Everything,
+}
+
+/// A revocation as it is asked for.
+#[derive(Debug, Clone)]
+pub struct Revoke {
+    /// What.
+    pub what: RevokeWhat,
+    /// Why.
+    pub reason: String,
+    /// Change nothing.
+    pub dry_run: bool,
+    /// Do not suspend the agent, owner or target.
+    pub no_suspend: bool,
+}
+
+/// A revocation that holds.
+#[derive(Debug, Clone)]
+pub struct Revoked {
+    /// The newest rule that it made; 0 for a dry run.
+    pub seq: u64,
+    /// What it ended.
+    pub live: Live,
+    /// What is refused from now on.
+    pub suspended: Vec<RowKey>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Broker {
+    /// Revokes what the selector names. On disk before this returns.
+    pub async fn revoke(&self, caller: &Standing, request: &Revoke) -> Result<Revoked, Error> {
+        let began = self.clock.monotonic();
+        check_reason(&request.reason)?;
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now().max(self.store.last_committed_at());
+            let registry = self.registry.load_full();
+            let plan = self.plan(&registry, request, now).await?;
+            let live = plan.live.unwrap_or(Live::NONE);
+            let suspended: Vec<_> = plan.rows.iter().map(Row::key).collect();
+            if request.dry_run {
+                let (kind, value) = request.what.parts();
+                self.record_read(caller, format!("what revoking {kind} {value} would end"))
+                    .await?;
+                return Ok(Revoked {
+                    seq: 0,
+                    live,
+                    suspended,
+                    at: now,
+                });
+            }
+            let keys_change = plan.keys_change;
+            match self.commit_plan(caller, request, plan, live, now).await {
+                Ok(seq) => {
+                    if keys_change {
+                        self.reload_keys().await?;
+                    }
+                    self.metrics
+                        .revoke
+                        .record(self.clock.monotonic().saturating_sub(began));
+                    return Ok(Revoked {
+                        seq,
+                        live,
+                        suspended,
+                        at: now,
+                    });
+                }
+                Err(Attempt::Again) => self.reload_registry().await?,
+                Err(Attempt::Failed(error)) => return Err(error),
+            }
+        }
+        Err(Error::QueueFull)
+    }
+
+    async fn commit_plan(
+        &self,
+        caller: &Standing,
+        request: &Revoke,
+        plan: Plan,
+        live: Live,
+        now: Timestamp,
+    ) -> Result<u64, Attempt> {
+        let mut entry = self.entry(caller, now, EntryKind::Revoke, Outcome::Done);
+        let (selector, value) = request.what.parts();
+        entry.revocation = Some(RevocationFacts {
+            selector,
+            value,
+            credentials: Some(live.credentials),
+            exact: Some(live.exact),
+        });
+        entry.reason = Some(request.reason.clone());
+        let mut commit = Commit::new(now).in_lane(Lane::Urgent);
+        commit.guards = plan.guards;
+        let owner = plan.owner;
+        commit
+            .changes
+            .extend(plan.drafts.into_iter().map(|(selector, only_target, key)| {
+                Change::Revoke(RuleDraft {
+                    selector,
+                    only_target,
+                    reason: request.reason.clone(),
+                    actor: caller.caller.principal(),
+                    owner: owner.clone(),
+                    key,
+                    live_until: None,
+                })
+            }));
+        commit
+            .changes
+            .extend(plan.rows.into_iter().map(Change::PutRow));
+        commit.changes.extend(plan.changes);
+        commit.changes.push(outbox(&entry)?);
+        match self.commit(commit).await {
+            Ok(committed) => Ok(committed.rules.last().map_or(0, |rule| rule.seq)),
+            Err(CommitError::Refused(Refusal::Changed { .. } | Refusal::MetaChanged { .. })) => {
+                Err(Attempt::Again)
+            }
+            Err(error) => Err(Error::from_commit(error).into()),
+        }
+    }
+
+    /// Retires an owner or agent: as revoking it, and for ever.
+    pub(crate) async fn retire_with_revocation(
+        &self,
+        caller: &Standing,
+        what: RevokeWhat,
+        reason: &str,
+    ) -> Result<Live, Error> {
+        check_reason(reason)?;
+        let request = Revoke {
+            what,
+            reason: reason.to_owned(),
+            dry_run: false,
+            no_suspend: true,
+        };
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now().max(self.store.last_committed_at());
+            let registry = self.registry.load_full();
+            let mut plan = self.plan(&registry, &request, now).await?;
+            match &request.what {
+                RevokeWhat::Agent(name) => {
+                    if let Some(row) = registry.agent(name) {
+                        let mut agent = row.value.clone();
+                        agent.state = State::Retired;
+                        plan.guards
+                            .push(unchanged(&registry, RowKey::Agent(name.clone())));
+                        plan.rows.push(Row::Agent(agent));
+                    }
+                }
+                RevokeWhat::Owner(name) => {
+                    if let Some(row) = registry.owner(name) {
+                        let mut owner = row.value.clone();
+                        owner.state = State::Retired;
+                        plan.rows.push(Row::Owner(owner));
+                    }
+                }
+                _ => {}
+            }
+            let live = plan.live.unwrap_or(Live::NONE);
+            match self.commit_plan(caller, &request, plan, live, now).await {
+                Ok(_) => return Ok(live),
+                Err(Attempt::Again) => self.reload_registry().await?,
+                Err(Attempt::Failed(error)) => return Err(error),
+            }
+        }
+        Err(Error::QueueFull)
+    }
+}
+
+impl RevokeWhat {
+    fn parts(&self) -> (&'static str, String) {
+        match self {
+            Self::Credential(id) => ("credential", id.to_string()),
+            Self::Task(id) => ("task", id.to_string()),
+            Self::Agent(name) => ("agent", name.to_string()),
+            Self::Owner(name) => ("owner", name.to_string()),
+            Self::Target(uri) => ("target", uri.to_string()),
+            Self::Key(id) => ("key", id.clone()),
+            Self::Everything => ("all", String::new()),
+        }
+    }
+}
+
+/// A reason is recorded and shown: it is text of one line.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Error> {
+    let length = reason.chars().count();
+    if (1..=MAX_REASON_LEN).contains(&length) && !reason.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        let expected = format!("why, in 1 to {MAX_REASON_LEN} characters without line breaks");
+        Err(Error::field("reason", expected))
+    }
+}

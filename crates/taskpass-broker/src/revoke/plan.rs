@@ -1,0 +1,285 @@
+//! What a revocation will change, worked out before it does: rules, states, keys, and how many
+//! credentials that ends.
+
+use taskpass_core::identity::Principal;
+use taskpass_core::key::{KeyId, KeyPurpose, KeyState};
+use taskpass_core::registry::{Registry, Row, RowKey, State, System};
+use taskpass_core::revocation::Selector;
+use taskpass_core::task::{EndReason, Ended};
+use taskpass_core::{AgentName, CredentialId, OwnerName, TargetUri, TaskId, Timestamp};
+use taskpass_store::{Change, Counter, Guard, MetaKey};
+
+use super::{Revoke, RevokeWhat};
+use crate::broker::Broker;
+use crate::entry::outbox;
+use crate::error::Error;
+use crate::first::made;
+use crate::live::Live;
+
+/// What one rule will match, the only target it concerns, and what is known of a tainted key.
+pub(super) type Draft = (
+    Selector,
+    Option<TargetUri>,
+    Option<(KeyPurpose, Option<Timestamp>)>,
+);
+
+/// What a revocation will change, before it does.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) drafts: Vec<Draft>,
+    pub(super) owner: Option<OwnerName>,
+    pub(super) rows: Vec<Row>,
+    pub(super) guards: Vec<Guard>,
+    pub(super) changes: Vec<Change>,
+    pub(super) live: Option<Live>,
+    pub(super) keys_change: bool,
+}
+
+impl Broker {
+    /// Works out what `request` will change.
+    pub(super) async fn plan(
+        &self,
+        registry: &Registry,
+        request: &Revoke,
+        now: Timestamp,
+    ) -> Result<Plan, Error> {
+        let suspend = !request.no_suspend;
+        match &request.what {
+            RevokeWhat::Credential(id) => self.plan_credential(*id, now).await,
+            RevokeWhat::Task(id) => self.plan_task(*id, now).await,
+            RevokeWhat::Agent(name) => {
+                let mut plan = Plan::default();
+                self.plan_agent(registry, name, suspend, now, &mut plan)
+                    .await?;
+                Ok(plan)
+            }
+            RevokeWhat::Owner(name) => {
+                let state = suspend.then_some(State::Suspended);
+                self.plan_owner(registry, name, state, now).await
+            }
+            RevokeWhat::Target(uri) => self.plan_target(registry, uri, suspend, now).await,
+            RevokeWhat::Key(text) => self.plan_key(text, now).await,
+            RevokeWhat::Everything => {
+                let system = Row::System(System {
+                    state: State::Suspended,
+                });
+                Ok(Plan {
+                    drafts: vec![(Selector::Everything, None, None)],
+                    guards: vec![unchanged(registry, RowKey::System)],
+                    rows: vec![system],
+                    live: Some(self.live_at_all(now).await?),
+                    ..Plan::default()
+                })
+            }
+        }
+    }
+
+    async fn plan_credential(&self, id: CredentialId, now: Timestamp) -> Result<Plan, Error> {
+        let credential = self.store.credential(id).await?;
+        let credential = credential.ok_or(Error::CredentialNotFound { credential: id })?;
+        let live = Live::exactly(u64::from(self.is_live(&credential, now)));
+        let only = credential.target().cloned();
+        Ok(Plan {
+            drafts: vec![(Selector::Credential(id), only, None)],
+            live: Some(live),
+            ..Plan::default()
+        })
+    }
+
+    async fn plan_task(&self, id: TaskId, now: Timestamp) -> Result<Plan, Error> {
+        let task = self.store.task(id).await?;
+        let task = task.ok_or(Error::TaskNotFound { task: id })?;
+        let found = self.live_under(id, now).await?;
+        let live = if found.whole {
+            Live::exactly(found.count)
+        } else {
+            let bound = self.store.live(Counter::Agent(task.agent), now).await?;
+            Live::at_most(bound.max(found.count))
+        };
+        let ended = Ended {
+            at: now,
+            reason: EndReason::Revoked,
+        };
+        Ok(Plan {
+            drafts: vec![(Selector::Task(id), None, None)],
+            changes: vec![Change::EndTask { id, ended }],
+            live: Some(live),
+            ..Plan::default()
+        })
+    }
+
+    async fn plan_agent(
+        &self,
+        registry: &Registry,
+        name: &AgentName,
+        suspend: bool,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) -> Result<(), Error> {
+        let key = RowKey::Agent(name.clone());
+        let row = registry
+            .agent(name)
+            .ok_or_else(|| Error::EntryNotFound { key: key.clone() })?;
+        plan.drafts
+            .push((Selector::Agent(name.clone()), None, None));
+        plan.changes
+            .push(Change::VoidEnrolments(Principal::Agent(name.clone())));
+        let live = self.live_of_agent(name, now).await?;
+        plan.live = Some(plan.live.map_or(live, |sum| sum.and(live)));
+        if suspend {
+            // Also of one that is suspended already: a resume must not slip in between.
+            plan.guards.push(unchanged(registry, key));
+        }
+        if suspend && row.value.state == State::Active {
+            let mut agent = row.value.clone();
+            agent.state = State::Suspended;
+            plan.rows.push(Row::Agent(agent));
+        }
+        Ok(())
+    }
+
+    /// One rule for each agent of the owner, so that verifiers need not know who owns whom.
+    async fn plan_owner(
+        &self,
+        registry: &Registry,
+        name: &OwnerName,
+        state: Option<State>,
+        now: Timestamp,
+    ) -> Result<Plan, Error> {
+        let key = RowKey::Owner(name.clone());
+        let row = registry
+            .owner(name)
+            .ok_or_else(|| Error::EntryNotFound { key: key.clone() })?;
+        let mut plan = Plan {
+            owner: Some(name.clone()),
+            live: Some(Live::NONE),
+            ..Plan::default()
+        };
+        // An agent that is registered meanwhile checks the owner's version in its own commit.
+        plan.guards.push(unchanged(registry, key));
+        let agents: Vec<_> = registry
+            .agents_of(name)
+            .map(|row| row.value.name.clone())
+            .collect();
+        for agent in &agents {
+            self.plan_agent(registry, agent, false, now, &mut plan)
+                .await?;
+            plan.guards
+                .push(unchanged(registry, RowKey::Agent(agent.clone())));
+        }
+        // Retired is for ever: what is suspended could be resumed.
+        if let Some(state) = state
+            && row.value.state == State::Active
+        {
+            let mut owner = row.value.clone();
+            owner.state = state;
+            plan.rows.push(Row::Owner(owner));
+        }
+        Ok(plan)
+    }
+
+    async fn plan_target(
+        &self,
+        registry: &Registry,
+        uri: &TargetUri,
+        suspend: bool,
+        now: Timestamp,
+    ) -> Result<Plan, Error> {
+        let key = RowKey::Target(uri.clone());
+        let row = registry
+            .target(uri)
+            .ok_or_else(|| Error::EntryNotFound { key: key.clone() })?;
+        let mut plan = Plan {
+            drafts: vec![(Selector::Target(uri.clone()), Some(uri.clone()), None)],
+            live: Some(self.live_at_target(uri, now).await?),
+            ..Plan::default()
+        };
+        if suspend {
+            plan.guards.push(unchanged(registry, key));
+        }
+        if suspend && row.value.state == State::Active {
+            let mut target = row.value.clone();
+            target.state = State::Suspended;
+            plan.rows.push(Row::Target(target));
+        }
+        Ok(plan)
+    }
+
+    /// Taints a key. If it was the active one, the prepared one signs from now on.
+    async fn plan_key(&self, text: &str, now: Timestamp) -> Result<Plan, Error> {
+        let unknown = || Error::KeyNotFound {
+            key: text.chars().take(64).collect(),
+        };
+        let id = KeyId::parse(text).ok_or_else(unknown)?;
+        // Read before the keys: whoever changes them meanwhile makes the guard fail.
+        let version = self.store.meta(MetaKey::KeysVersion).await?;
+        let keys = self.store.keys().await?;
+        let key = keys.iter().find(|key| key.id == id).ok_or_else(unknown)?;
+        if !matches!(
+            key.purpose,
+            KeyPurpose::TokenEs256 | KeyPurpose::TokenEdDsa | KeyPurpose::TaskIssuing
+        ) {
+            return Err(Error::field(
+                "selector",
+                "a key that signs tokens or task certificates; other keys are replaced by rotation",
+            ));
+        }
+        let mut records = Vec::new();
+        let signing = matches!(key.state, KeyState::Active | KeyState::Prepared);
+        if signing {
+            let next = self.issuer.load().make_next(key.purpose, now, &self.kek);
+            let mut next = next.map_err(Error::internal)?;
+            let prepared = keys
+                .iter()
+                .find(|other| other.purpose == key.purpose && other.state == KeyState::Prepared);
+            match (key.state, prepared) {
+                (KeyState::Active, Some(prepared)) => {
+                    let mut prepared = prepared.clone();
+                    prepared.state = KeyState::Active;
+                    prepared.activated_at = Some(now);
+                    records.push(prepared);
+                }
+                (KeyState::Active, None) => {
+                    next.state = KeyState::Active;
+                    next.activated_at = Some(now);
+                }
+                _ => {}
+            }
+            records.push(next);
+        }
+        let mut tainted = key.clone();
+        tainted.state = KeyState::Tainted;
+        tainted.retired_at = tainted.retired_at.or(Some(now));
+        records.push(tainted);
+        let next = version
+            .as_deref()
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u64::from_be_bytes)
+            .wrapping_add(1);
+        let mut changes = vec![Change::PutMeta {
+            key: MetaKey::KeysVersion,
+            value: next.to_be_bytes().to_vec(),
+        }];
+        for record in records {
+            changes.push(outbox(&made(&record, &*self.rng, now))?);
+            changes.push(Change::PutKey(record));
+        }
+        Ok(Plan {
+            drafts: vec![(Selector::Key(id), None, Some((key.purpose, key.not_after)))],
+            guards: vec![Guard::MetaIs {
+                key: MetaKey::KeysVersion,
+                value: version,
+            }],
+            changes,
+            live: Some(self.live_at_all(now).await?),
+            keys_change: true,
+            ..Plan::default()
+        })
+    }
+}
+
+/// The guard that a row still is as it was read.
+pub(super) fn unchanged(registry: &Registry, key: RowKey) -> Guard {
+    let version = registry.version(&key);
+    Guard::Unchanged { key, version }
+}

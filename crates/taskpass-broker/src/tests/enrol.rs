@@ -1,0 +1,104 @@
+use taskpass_core::identity::Principal;
+use taskpass_core::secret::Sha256;
+
+use crate::testing::{TestBroker, csr, ops};
+use crate::{Error, Proved, RevokeWhat};
+
+fn reader() -> Principal {
+    Principal::from_parts("agent", "reader").unwrap()
+}
+
+async fn token(t: &TestBroker) -> String {
+    let fresh = t
+        .broker
+        .create_enrolment_token(&ops(), &reader())
+        .await
+        .unwrap();
+    fresh.token.expose().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_enrols_once_and_for_ten_minutes() {
+    let t = TestBroker::new().await;
+    let first = token(&t).await;
+    let late = token(&t).await;
+    t.advance(10 * 60 - 1);
+    let enrolled = t.broker.enrol(&first, &csr()).await.unwrap();
+    assert_eq!((enrolled.generation, enrolled.principal), (1, reader()));
+    t.advance(1);
+    for refused in [&first, &late, "tpe_", "", &late.replace("tpe_", "TPE_")] {
+        let error = t.broker.enrol(refused, &csr()).await.unwrap_err();
+        assert!(matches!(error, Error::EnrolmentRefused), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_does_not_use_the_token_up() {
+    let t = TestBroker::new().await;
+    let token = token(&t).await;
+    let malformed = t.broker.enrol(&token, b"no request").await.unwrap_err();
+    assert_eq!(malformed.reason(), "INVALID_CSR");
+    assert!(t.broker.enrol(&token, &csr()).await.is_ok());
+}
+
+#[tokio::test]
+async fn revoking_the_agent_voids_what_is_pending_and_what_it_holds() {
+    let t = TestBroker::new().await;
+    let held = token(&t).await;
+    t.broker.enrol(&held, &csr()).await.unwrap();
+    let line = taskpass_store::Store::identity(&*t.store, &reader())
+        .await
+        .unwrap()
+        .unwrap();
+    let proved = |key: Sha256| Proved {
+        principal: reader(),
+        key,
+        issued_at: line.current.issued_at,
+        expires_at: line.current.expires_at,
+        issued_by: None,
+    };
+    assert!(
+        t.broker
+            .standing(&proved(line.current.key), None)
+            .await
+            .is_ok()
+    );
+    let stranger = t.broker.standing(&proved(Sha256::of(b"other")), None).await;
+    assert_eq!(stranger.unwrap_err().reason(), "UNAUTHENTICATED");
+
+    let pending = token(&t).await;
+    t.revoke_with(RevokeWhat::Agent("reader".parse().unwrap()), true)
+        .await
+        .unwrap();
+    t.advance(2);
+    let voided = t.broker.enrol(&pending, &csr()).await.unwrap_err();
+    assert!(matches!(voided, Error::EnrolmentRefused));
+    let old = t.broker.standing(&proved(line.current.key), None).await;
+    assert_eq!(old.unwrap_err().reason(), "UNAUTHENTICATED");
+    // With a fresh token it is itself again, one generation on.
+    let fresh = token(&t).await;
+    assert_eq!(t.broker.enrol(&fresh, &csr()).await.unwrap().generation, 2);
+}
+
+#[tokio::test]
+async fn an_identity_ends_by_the_clock() {
+    let t = TestBroker::new().await;
+    let held = token(&t).await;
+    t.broker.enrol(&held, &csr()).await.unwrap();
+    let line = taskpass_store::Store::identity(&*t.store, &reader())
+        .await
+        .unwrap()
+        .unwrap();
+    let proved = Proved {
+        principal: reader(),
+        key: line.current.key,
+        issued_at: line.current.issued_at,
+        expires_at: line.current.expires_at,
+        issued_by: None,
+    };
+    t.advance(24 * 3600 - 1);
+    assert!(t.broker.standing(&proved, None).await.is_ok());
+    t.advance(1);
+    let ended = t.broker.standing(&proved, None).await.unwrap_err();
+    assert_eq!(ended.reason(), "UNAUTHENTICATED");
+}
