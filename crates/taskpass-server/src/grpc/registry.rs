@@ -1,0 +1,209 @@
+//! `RegistryService`.
+
+mod entry;
+
+use taskpass_api::v1::{self, registry_service_server::RegistryService};
+use taskpass_broker::{Error, Resume};
+use taskpass_core::registry::{Registry, Row, RowKey, Versioned};
+use tonic::{Request, Response, Status};
+
+use super::{Service, parse, standing};
+use crate::status;
+use entry::{from_proto, to_proto};
+
+#[tonic::async_trait]
+impl RegistryService for Service {
+    async fn register(
+        &self,
+        request: Request<v1::RegisterRequest>,
+    ) -> Result<Response<v1::RegisterResponse>, Status> {
+        let caller = standing(&request)?;
+        let row = from_proto(request.into_inner().entry).map_err(status::of)?;
+        let row = self
+            .broker
+            .register(&caller, row)
+            .await
+            .map_err(status::of)?;
+        Ok(Response::new(v1::RegisterResponse {
+            entry: Some(to_proto(&row)),
+        }))
+    }
+
+    async fn update(
+        &self,
+        request: Request<v1::UpdateRequest>,
+    ) -> Result<Response<v1::UpdateResponse>, Status> {
+        let caller = standing(&request)?;
+        let request = request.into_inner();
+        let row = from_proto(request.entry).map_err(status::of)?;
+        let row = self
+            .broker
+            .update(&caller, row, request.expected_version, &request.reason)
+            .await
+            .map_err(status::of)?;
+        Ok(Response::new(v1::UpdateResponse {
+            entry: Some(to_proto(&row)),
+        }))
+    }
+
+    async fn get(
+        &self,
+        request: Request<v1::GetRequest>,
+    ) -> Result<Response<v1::GetResponse>, Status> {
+        let caller = standing(&request)?;
+        let request = request.into_inner();
+        let key = key(request.kind, &request.name).map_err(status::of)?;
+        let row = self
+            .broker
+            .entry_of(&caller, &key)
+            .await
+            .map_err(status::of)?;
+        Ok(Response::new(v1::GetResponse {
+            entry: Some(to_proto(&row)),
+        }))
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListRequest>,
+    ) -> Result<Response<v1::ListResponse>, Status> {
+        let caller = standing(&request)?;
+        let request = request.into_inner();
+        let kind = kind(request.kind).map_err(status::of)?;
+        let page = parse::page(request.page);
+        let after: Option<String> = page.after().map_err(status::of)?;
+        let what = format!("list of {}", kind.as_str_name().to_lowercase());
+        let registry = self
+            .broker
+            .registry_for(&caller, &what)
+            .await
+            .map_err(status::of)?;
+        let mut entries = rows(&registry, kind)
+            .into_iter()
+            .filter(|row| {
+                after
+                    .as_ref()
+                    .is_none_or(|after| entry::name(&row.value) > *after)
+            })
+            .take(page.limit + 1)
+            .collect::<Vec<_>>();
+        let more = entries.len() > page.limit;
+        entries.truncate(page.limit);
+        let last = entries.last().map(|row| entry::name(&row.value));
+        Ok(Response::new(v1::ListResponse {
+            entries: entries.iter().map(to_proto).collect(),
+            next_page_token: parse::next_page(more, last),
+        }))
+    }
+
+    async fn suspend(
+        &self,
+        request: Request<v1::SuspendRequest>,
+    ) -> Result<Response<v1::SuspendResponse>, Status> {
+        let caller = standing(&request)?;
+        let request = request.into_inner();
+        let key = key(request.kind, &request.name).map_err(status::of)?;
+        let row = self
+            .broker
+            .suspend(&caller, key, &request.reason)
+            .await
+            .map_err(status::of)?;
+        Ok(Response::new(v1::SuspendResponse {
+            entry: Some(to_proto(&row)),
+        }))
+    }
+
+    async fn resume(
+        &self,
+        request: Request<v1::ResumeRequest>,
+    ) -> Result<Response<v1::ResumeResponse>, Status> {
+        use v1::resume_request::Subject;
+        let caller = standing(&request)?;
+        let request = request.into_inner();
+        let what = match request.subject {
+            Some(Subject::Entry(named)) => {
+                Resume::Entry(key(named.kind, &named.name).map_err(status::of)?)
+            }
+            Some(Subject::Everything(true)) => Resume::Everything,
+            Some(Subject::Everything(false)) | None => {
+                return Err(status::of(Error::field(
+                    "subject",
+                    "an entry, or everything",
+                )));
+            }
+        };
+        let row = self
+            .broker
+            .resume(&caller, what, &request.reason)
+            .await
+            .map_err(status::of)?;
+        Ok(Response::new(v1::ResumeResponse {
+            entry: row.as_ref().map(to_proto),
+        }))
+    }
+
+    async fn retire(
+        &self,
+        request: Request<v1::RetireRequest>,
+    ) -> Result<Response<v1::RetireResponse>, Status> {
+        let caller = standing(&request)?;
+        let request = request.into_inner();
+        let key = key(request.kind, &request.name).map_err(status::of)?;
+        let retired = self
+            .broker
+            .retire(&caller, key, &request.reason)
+            .await
+            .map_err(status::of)?;
+        Ok(Response::new(v1::RetireResponse {
+            entry: Some(to_proto(&retired.row)),
+            credentials: retired.live.credentials,
+            exact: retired.live.exact,
+        }))
+    }
+}
+
+fn kind(number: i32) -> Result<v1::Kind, Error> {
+    match v1::Kind::try_from(number) {
+        Ok(v1::Kind::Unspecified) | Err(_) => Err(Error::field(
+            "kind",
+            "an owner, agent, target, operator or verifier",
+        )),
+        Ok(kind) => Ok(kind),
+    }
+}
+
+fn key(number: i32, name: &str) -> Result<RowKey, Error> {
+    Ok(match kind(number)? {
+        v1::Kind::Owner => RowKey::Owner(parse::name(name)?),
+        v1::Kind::Agent => RowKey::Agent(parse::name(name)?),
+        v1::Kind::Target => RowKey::Target(name.parse().map_err(
+            |error: taskpass_core::scope::ParseScopeError| Error::field("uri", error.to_string()),
+        )?),
+        v1::Kind::Operator => RowKey::Operator(parse::name(name)?),
+        v1::Kind::Verifier => RowKey::Verifier(parse::name(name)?),
+        v1::Kind::Unspecified => return Err(Error::field("kind", "required")),
+    })
+}
+
+fn rows(registry: &Registry, kind: v1::Kind) -> Vec<Versioned<Row>> {
+    fn of<T: Clone>(row: &Versioned<T>, wrap: fn(T) -> Row) -> Versioned<Row> {
+        Versioned {
+            value: wrap(row.value.clone()),
+            version: row.version,
+        }
+    }
+    match kind {
+        v1::Kind::Owner => registry.owners().map(|row| of(row, Row::Owner)).collect(),
+        v1::Kind::Agent => registry.agents().map(|row| of(row, Row::Agent)).collect(),
+        v1::Kind::Target => registry.targets().map(|row| of(row, Row::Target)).collect(),
+        v1::Kind::Operator => registry
+            .operators()
+            .map(|row| of(row, Row::Operator))
+            .collect(),
+        v1::Kind::Verifier => registry
+            .verifiers()
+            .map(|row| of(row, Row::Verifier))
+            .collect(),
+        v1::Kind::Unspecified => Vec::new(),
+    }
+}

@@ -1,0 +1,33 @@
+//! The edges of taskpass: gRPC for callers, HTTP for everybody who verifies, operations on loopback.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `accept`, `tls` | sockets, limits, TLS with client certificates of the Control hierarchy |
+//! | `peer` | what a verified client certificate says |
+//! | [`access`] | the one table: which kind of caller may call which method |
+//! | `gate` | asks the table and the broker before any handler runs |
+//! | `grpc` | one file for each service: proto to domain, call, domain to proto |
+//! | `status` | the one place where an error becomes a gRPC status |
+//! | `http` | JWKS, metadata, anchors, CRLs |
+//! | `ops` | health, readiness, metrics |
+//! | `background` | reaper, archiver, settling of rules, renewal of the server's certificate |
+//!
+//! Nothing is decided here but who may call what; the rest is the broker's.
+
+mod accept;
+pub mod access;
+mod background;
+mod gate;
+mod grpc;
+mod http;
+mod metrics;
+mod ops;
+mod peer;
+mod run;
+mod settings;
+mod status;
+mod tls;
+
+pub use run::{Listeners, Running, StartError, start};
+pub use settings::{HttpTls, Settings, TransportLimits};
+pub use tls::TlsError;

@@ -1,0 +1,274 @@
+//! Metrics in Prometheus' text format. Names and meanings: `docs/METRICS.md`.
+
+use std::fmt::Write as _;
+
+use taskpass_broker::Broker;
+use taskpass_broker::metrics::Histogram;
+use taskpass_core::key::KeyState;
+
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, "counter", help);
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, "gauge", help);
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+        self.head(name, "histogram", help);
+        let (buckets, count, sum) = histogram.read();
+        for (bound, cumulated) in buckets {
+            let _ = writeln!(
+                self.0,
+                "{name}_bucket{{le=\"{}\"}} {cumulated}",
+                seconds(bound)
+            );
+        }
+        let _ = writeln!(self.0, "{name}_bucket{{le=\"+Inf\"}} {count}");
+        let _ = writeln!(self.0, "{name}_sum {}\n{name}_count {count}", seconds(sum));
+    }
+}
+
+fn seconds(micros: u64) -> String {
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+/// The page.
+pub(crate) fn render(broker: &Broker) -> String {
+    let mut page = Page(String::with_capacity(8 * 1024));
+    requests(&mut page, broker);
+    store(&mut page, broker);
+    feed(&mut page, broker);
+    keys(&mut page, broker);
+    page.0
+}
+
+fn requests(page: &mut Page, broker: &Broker) {
+    let metrics = broker.metrics();
+    page.head(
+        "taskpass_issued_total",
+        "counter",
+        "Credentials issued, by kind.",
+    );
+    for (kind, count) in [
+        ("token", &metrics.tokens),
+        ("certificate", &metrics.certificates),
+    ] {
+        let _ = writeln!(
+            page.0,
+            "taskpass_issued_total{{kind=\"{kind}\"}} {}",
+            count.get()
+        );
+    }
+    page.counter(
+        "taskpass_tasks_started_total",
+        "Tasks started.",
+        metrics.tasks.get(),
+    );
+    page.counter(
+        "taskpass_denied_total",
+        "Requests denied.",
+        metrics.denials.get(),
+    );
+    page.counter(
+        "taskpass_revocations_total",
+        "Revocation rules made.",
+        metrics.revocations.get(),
+    );
+    page.counter(
+        "taskpass_decided_again_total",
+        "Decisions made again because the registry changed in between.",
+        metrics.decided_again.get(),
+    );
+    page.head(
+        "taskpass_introspections_total",
+        "counter",
+        "Introspections, by answer.",
+    );
+    for (answer, count) in [
+        ("active", &metrics.introspected_active),
+        ("inactive", &metrics.introspected_inactive),
+    ] {
+        let _ = writeln!(
+            page.0,
+            "taskpass_introspections_total{{answer=\"{answer}\"}} {}",
+            count.get()
+        );
+    }
+    page.histogram(
+        "taskpass_issue_seconds",
+        "From the request to the durable credential.",
+        &metrics.issue,
+    );
+    page.histogram(
+        "taskpass_revoke_seconds",
+        "From the request to the durable rule.",
+        &metrics.revoke,
+    );
+    page.head(
+        "taskpass_reaped_total",
+        "counter",
+        "Expired rows removed, by what they were.",
+    );
+    for (what, count) in [
+        ("credential", &metrics.reaped_credentials),
+        ("task", &metrics.reaped_tasks),
+        ("rule", &metrics.pruned_rules),
+    ] {
+        let _ = writeln!(
+            page.0,
+            "taskpass_reaped_total{{what=\"{what}\"}} {}",
+            count.get()
+        );
+    }
+    page.counter(
+        "taskpass_archived_entries_total",
+        "Audit entries moved from the outbox to the log.",
+        metrics.archived.get(),
+    );
+}
+
+fn store(page: &mut Page, broker: &Broker) {
+    let stats = broker.store_stats();
+    page.counter("taskpass_commits_total", "Commits made.", stats.commits);
+    page.counter(
+        "taskpass_commit_groups_total",
+        "Groups of commits written; commits divided by groups is the group size.",
+        stats.groups,
+    );
+    page.head(
+        "taskpass_commit_group_seconds_total",
+        "counter",
+        "Time spent writing groups.",
+    );
+    let _ = writeln!(
+        page.0,
+        "taskpass_commit_group_seconds_total {}",
+        seconds(stats.total_group_micros)
+    );
+    page.gauge(
+        "taskpass_last_group_commits",
+        "Commits in the last group.",
+        stats.last_group,
+    );
+    page.gauge(
+        "taskpass_last_group_microseconds",
+        "How long the last group took.",
+        stats.last_group_micros,
+    );
+    page.gauge("taskpass_commits_queued", "Commits waiting.", stats.queued);
+    page.gauge(
+        "taskpass_outbox_entries",
+        "Audit entries waiting for the log.",
+        stats.outbox,
+    );
+    page.gauge(
+        "taskpass_live_credentials",
+        "Unexpired credentials, an upper bound on the live ones.",
+        stats.live_credentials,
+    );
+    page.gauge(
+        "taskpass_store_bytes",
+        "Size of the store's file.",
+        stats.file_bytes,
+    );
+}
+
+fn feed(page: &mut Page, broker: &Broker) {
+    let metrics = broker.metrics();
+    let (rules, seq) = broker.rules_in_force();
+    page.gauge(
+        "taskpass_rules",
+        "Revocation rules in force.",
+        u64::try_from(rules).unwrap_or(u64::MAX),
+    );
+    page.gauge(
+        "taskpass_revocation_seq",
+        "The newest revocation's place.",
+        seq,
+    );
+    page.gauge(
+        "taskpass_feed_subscribers",
+        "Streams of the revocation feed.",
+        metrics.feed_subscribers.get(),
+    );
+    page.gauge(
+        "taskpass_feed_lag",
+        "Rules that the subscriber last looked at has not been told.",
+        metrics.feed_lag.get(),
+    );
+    page.gauge(
+        "taskpass_clock_safe",
+        "Whether the clock is trusted for issuing: 1 or 0.",
+        u64::from(broker.clock_is_safe()),
+    );
+}
+
+fn keys(page: &mut Page, broker: &Broker) {
+    let now = broker.now();
+    page.head(
+        "taskpass_key_age_seconds",
+        "gauge",
+        "Age of each active signing key, by purpose.",
+    );
+    for key in broker.issuer().key_views() {
+        if key.state == KeyState::Active {
+            let since = key.activated_at.unwrap_or(key.created_at);
+            let _ = writeln!(
+                page.0,
+                "taskpass_key_age_seconds{{purpose=\"{}\"}} {}",
+                key.purpose,
+                now.since(since).as_secs()
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_keep_their_leading_zeros() {
+        assert_eq!(seconds(250), "0.000250");
+        assert_eq!(seconds(2_500_000), "2.500000");
+    }
+
+    #[test]
+    fn a_histogram_ends_with_infinity() {
+        let mut page = Page(String::new());
+        let histogram = Histogram::default();
+        histogram.record(std::time::Duration::from_micros(200));
+        page.histogram("x", "help", &histogram);
+        assert!(page.0.contains("x_bucket{le=\"0.000250\"} 1\n"));
+        assert!(page.0.contains("x_bucket{le=\"+Inf\"} 1\n"));
+        assert!(page.0.ends_with("x_sum 0.000200\nx_count 1\n"));
+    }
+
+    #[test]
+    fn every_metric_is_documented() {
+        const PREFIX: &str = "taskpass_";
+        let source = include_str!("metrics.rs");
+        let documented = include_str!("../../../docs/METRICS.md");
+        let names = source
+            .split('"')
+            .filter(|text| text.starts_with(PREFIX) && *text != PREFIX)
+            .filter(|text| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+        for name in names {
+            assert!(
+                documented.contains(&format!("`{name}`")),
+                "docs/METRICS.md lacks `{name}`"
+            );
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Operations: health, readiness, metrics. On loopback unless configured otherwise; no secrets here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{StatusCode, header};
+use taskpass_broker::Broker;
+
+use crate::metrics;
+
+/// What readiness looks at.
+pub(crate) struct Health {
+    pub(crate) broker: Arc<Broker>,
+    /// Set while the server is stopping.
+    pub(crate) stopping: AtomicBool,
+    /// Set once the archiver could not write, until it can again.
+    pub(crate) log_failing: AtomicBool,
+}
+
+/// The routes.
+pub(crate) fn router(health: Arc<Health>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(render))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "/healthz, /readyz or /metrics\n") })
+        .with_state(health)
+}
+
+async fn ready(State(health): State<Arc<Health>>) -> Response {
+    let mut reasons = Vec::new();
+    if health.stopping.load(Ordering::Relaxed) {
+        reasons.push("the broker is stopping");
+    }
+    if !health.broker.clock_is_safe() {
+        reasons.push("the clock went back; nothing is issued until it has caught up");
+    }
+    if health.log_failing.load(Ordering::Relaxed) {
+        reasons.push("the audit log cannot be written");
+    }
+    let status = if reasons.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let (rules, seq) = health.broker.rules_in_force();
+    let body = serde_json::json!({
+        "ready": reasons.is_empty(),
+        "reasons": reasons,
+        "revocation_seq": seq,
+        "rules": rules,
+        "policy_set": health.broker.policy_hash().to_string(),
+    });
+    (status, Json(body)).into_response()
+}
+
+async fn render(State(health): State<Arc<Health>>) -> Response {
+    let text = metrics::render(&health.broker);
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
+}

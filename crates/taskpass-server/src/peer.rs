@@ -1,0 +1,82 @@
+//! What a verified client certificate says about its holder.
+//!
+//! TLS has checked the chain up to a Control anchor, the dates and the proof of possession. Here
+//! only the end-entity certificate is read, and only exact shapes count: one URI SAN, a SPIFFE ID of
+//! our trust domain that names an agent, an operator or a verifier, and our extension. A certificate
+//! of any other shape is as good as none.
+
+use rustls_pki_types::CertificateDer;
+use taskpass_broker::Proved;
+use taskpass_core::Timestamp;
+use taskpass_core::identity::Principal;
+use taskpass_core::secret::Sha256;
+use taskpass_core::spiffe::{SpiffeId, TrustDomain};
+use taskpass_issuer::{Hierarchy, Issuer};
+use taskpass_token::task_extension::{self, TaskExtension};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+/// Reads the end-entity certificate of a verified chain.
+pub(crate) fn proved(
+    leaf: &CertificateDer<'_>,
+    trust_domain: &TrustDomain,
+    issuer: &Issuer,
+) -> Option<Proved> {
+    let (rest, certificate) = X509Certificate::from_der(leaf).ok()?;
+    if !rest.is_empty() || certificate.is_ca() {
+        return None;
+    }
+    let id = spiffe_id(&certificate)?;
+    if id.trust_domain != *trust_domain {
+        return None;
+    }
+    let principal = Principal::from_subject(&id.subject)?;
+    let issued_at = issued_at(&certificate)?;
+    let not_after = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+    let issued_by = authority_key_id(&certificate)
+        .and_then(|id| issuer.issuing_key(Hierarchy::Control, id).cloned());
+    Some(Proved {
+        principal,
+        key: Sha256::of(certificate.public_key().raw),
+        issued_at: Timestamp::from_secs(issued_at),
+        // `notAfter` is inclusive.
+        expires_at: Timestamp::from_secs(not_after.saturating_add(1)),
+        issued_by,
+    })
+}
+
+fn spiffe_id(certificate: &X509Certificate<'_>) -> Option<SpiffeId> {
+    let names = certificate.subject_alternative_name().ok()??;
+    match names.value.general_names.as_slice() {
+        [GeneralName::URI(uri)] => uri.parse().ok(),
+        _ => None,
+    }
+}
+
+fn issued_at(certificate: &X509Certificate<'_>) -> Option<u64> {
+    let mut ours = certificate
+        .extensions()
+        .iter()
+        .filter(|extension| extension.oid.to_id_string() == task_extension::OID_TEXT);
+    let extension = ours.next()?;
+    if ours.next().is_some() {
+        return None;
+    }
+    let extension = TaskExtension::from_der(extension.value).ok()?;
+    extension
+        .ancestors
+        .is_empty()
+        .then_some(extension.issued_at)
+}
+
+fn authority_key_id<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
+    certificate
+        .extensions()
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(id) => {
+                id.key_identifier.as_ref().map(|id| id.0)
+            }
+            _ => None,
+        })
+}

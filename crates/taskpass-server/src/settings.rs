@@ -1,0 +1,79 @@
+//! What the edges are told at the start.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bounds on what any peer can make the server hold.
+#[derive(Debug, Clone)]
+pub struct TransportLimits {
+    /// Connections at one listener.
+    pub connections: usize,
+    /// TLS handshakes at one time.
+    pub handshakes: usize,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
+    /// Requests at one time on one connection.
+    pub streams: u32,
+    /// Requests at one time on all connections; revocation and health have room beside it.
+    pub in_flight: usize,
+    /// The largest request message, in bytes.
+    pub message_bytes: usize,
+    /// The largest header list, in bytes.
+    pub header_bytes: u32,
+    /// How often an idle connection is asked whether it lives.
+    pub keepalive: Duration,
+    /// How long finishing may take when the server stops.
+    pub grace: Duration,
+}
+
+impl Default for TransportLimits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            handshakes: 256,
+            handshake_timeout: Duration::from_secs(5),
+            streams: 256,
+            in_flight: 2048,
+            message_bytes: 512 * 1024,
+            header_bytes: 16 * 1024,
+            keepalive: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How the public HTTP listener is protected.
+#[derive(Debug, Clone)]
+pub enum HttpTls {
+    /// Plain HTTP: on loopback, or behind a proxy that terminates TLS.
+    Plain,
+    /// TLS with certificate and key files of the operator's.
+    Files {
+        /// The certificate chain, PEM.
+        cert: PathBuf,
+        /// The private key, PEM.
+        key: PathBuf,
+    },
+}
+
+/// What the edges are told at the start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Names that the gRPC server's certificate carries, beside `localhost`.
+    pub dns_names: Vec<String>,
+    /// Addresses that the gRPC server's certificate carries, beside the loopback ones.
+    pub ip_addresses: Vec<IpAddr>,
+    /// The public HTTP listener.
+    pub http_tls: HttpTls,
+    /// Offers gRPC reflection: for development.
+    pub reflection: bool,
+    /// Where the audit log lies.
+    pub log_folder: PathBuf,
+    /// How often the reaper looks.
+    pub reap_interval: Duration,
+    /// How often the archiver looks.
+    pub archive_interval: Duration,
+    /// The longest list of one page, and other bounds.
+    pub limits: TransportLimits,
+}

@@ -1,0 +1,154 @@
+//! The gRPC listener's TLS: our own server certificate, client certificates of the Control hierarchy.
+//!
+//! A client certificate is optional in the handshake, because enrolling needs none; one that is
+//! presented must verify. Resumption is off, so that every connection proves its key and its chain
+//! anew. The whole configuration is replaced when certificates change, connections keep theirs.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::RootCertStore;
+use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
+use rustls::time_provider::TimeProvider;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use taskpass_broker::Broker;
+use taskpass_core::{Clock, Timestamp, Ttl};
+use taskpass_issuer::{Hierarchy, ServerNames};
+
+/// The server certificate's life; it is renewed at two thirds of it.
+pub(crate) const SERVER_CERTIFICATE_TTL: Ttl = Ttl::from_hours(24 * 7);
+
+/// TLS could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The server's own certificate could not be made.
+    #[error("the server's certificate could not be issued")]
+    Issue(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The parts do not fit together.
+    #[error("the TLS configuration is not valid")]
+    Config(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn config_error(error: impl std::error::Error + Send + Sync + 'static) -> TlsError {
+    TlsError::Config(Box::new(error))
+}
+
+/// Gives rustls the broker's clock, so that both agree on what has expired.
+#[derive(Debug)]
+pub(crate) struct TlsClock(pub(crate) Arc<dyn Clock>);
+
+impl TimeProvider for TlsClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(
+            std::time::Duration::from_millis(self.0.now().millis()),
+        ))
+    }
+}
+
+/// The configuration of this moment.
+pub(crate) struct ControlTls {
+    current: ArcSwap<ServerConfig>,
+    expires_at: std::sync::atomic::AtomicU64,
+    clock: Arc<dyn Clock>,
+    names: ServerNames,
+}
+
+impl ControlTls {
+    pub(crate) fn new(
+        broker: &Broker,
+        clock: Arc<dyn Clock>,
+        names: ServerNames,
+    ) -> Result<Self, TlsError> {
+        let (config, expires_at) = build(broker, &clock, &names)?;
+        Ok(Self {
+            current: ArcSwap::from_pointee(config),
+            expires_at: expires_at.millis().into(),
+            clock,
+            names,
+        })
+    }
+
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+        self.current.load_full()
+    }
+
+    /// Issues a new server certificate and takes today's anchors.
+    pub(crate) fn renew(&self, broker: &Broker) -> Result<(), TlsError> {
+        let (config, expires_at) = build(broker, &self.clock, &self.names)?;
+        self.current.store(Arc::new(config));
+        self.expires_at
+            .store(expires_at.millis(), std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether two thirds of the certificate's life are over.
+    pub(crate) fn is_due(&self) -> bool {
+        let expires_at =
+            Timestamp::from_millis(self.expires_at.load(std::sync::atomic::Ordering::Relaxed));
+        expires_at.since(self.clock.now()) < SERVER_CERTIFICATE_TTL.duration() / 3
+    }
+}
+
+fn build(
+    broker: &Broker,
+    clock: &Arc<dyn Clock>,
+    names: &ServerNames,
+) -> Result<(ServerConfig, Timestamp), TlsError> {
+    let issuer = broker.issuer();
+    let now = clock.now();
+    let own = issuer
+        .sign_server(names, now, SERVER_CERTIFICATE_TTL)
+        .map_err(|error| TlsError::Issue(Box::new(error)))?;
+    let mut roots = RootCertStore::empty();
+    for anchor in CertificateDer::pem_slice_iter(issuer.anchors(Hierarchy::Control, now).as_bytes())
+    {
+        roots
+            .add(anchor.map_err(config_error)?)
+            .map_err(config_error)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .allow_unauthenticated()
+            .build()
+            .map_err(config_error)?;
+    let chain = own
+        .chain
+        .iter()
+        .cloned()
+        .map(CertificateDer::from)
+        .collect();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.key_pkcs8.to_vec()));
+    let mut config =
+        ServerConfig::builder_with_details(provider, Arc::new(TlsClock(Arc::clone(clock))))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(config_error)?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .map_err(config_error)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok((config, own.expires_at))
+}
+
+/// TLS for the public HTTP listener, from the operator's files.
+pub(crate) fn from_files(
+    cert: &std::path::Path,
+    key: &std::path::Path,
+) -> Result<ServerConfig, TlsError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert)
+        .map_err(config_error)?
+        .collect();
+    let key = PrivateKeyDer::from_pem_file(key).map_err(config_error)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(config_error)?
+        .with_no_client_auth()
+        .with_single_cert(chain.map_err(config_error)?, key)
+        .map_err(config_error)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
