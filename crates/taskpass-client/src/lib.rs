@@ -1,0 +1,41 @@
+//! The agent's and operator's side of the gRPC API.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use taskpass_client::{Agent, Identity};
+//!
+//! let agent = Agent::connect("broker.example:7443", &Identity::load("identity".as_ref())?).await?;
+//! let task = agent.start_task("pay invoice 17", ["https://ledger.example#invoices:read"], None).await?;
+//! let token = task.token("https://ledger.example", ["invoices:read"], None).await?;
+//! # drop(token); Ok(())
+//! # }
+//! ```
+//!
+//! Private keys are made here and never leave; the broker sees signing requests only. This crate
+//! decides nothing: every limit is the broker's, and every reply says what was granted.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`agent`] | tasks, tokens, certificates |
+//! | [`mod@connect`] | channels with mutual TLS |
+//! | [`mod@enrol`] | the first identity, and the next |
+//! | [`error`] | refusals, with their reason |
+//! | [`identity`] | an identity in its folder |
+//! | [`key`] | key pairs and signing requests |
+
+pub mod agent;
+pub mod connect;
+pub mod enrol;
+pub mod error;
+pub mod identity;
+pub mod key;
+#[cfg(test)]
+mod testing;
+mod wire;
+
+pub use agent::{Agent, AgentError, Certificate, Task, Token};
+pub use connect::{ConnectError, connect, connect_feed};
+pub use enrol::{EnrolError, Enrolled, enrol, renew, renew_in};
+pub use error::Refused;
+pub use identity::{Identity, IdentityError};
+pub use key::{KeyError, LocalKey};

@@ -1,0 +1,185 @@
+//! The roots of the Task hierarchy, and the path from a certificate to one of them.
+//!
+//! The file that the broker publishes holds roots and issuing authorities. Only roots are trusted by
+//! themselves; the others help to build paths when a peer sends its certificate alone, so that every
+//! path shows its root, and a tainted root ends what is below it.
+
+use std::time::Duration;
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use taskpass_core::Timestamp;
+use taskpass_core::key::KeyId;
+use taskpass_core::secret::Sha256;
+use taskpass_core::spiffe::TrustDomain;
+use taskpass_token::{Jwk, PublicKey, spki};
+use webpki::{EndEntityCert, Error as PathError, KeyUsage, VerifiedPath};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::{CertificateError, VerifiedCertificate, shape};
+
+/// The most certificates that are looked at beside the leaf.
+const MAX_INTERMEDIATES: usize = 4;
+
+/// Anchors cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnchorsError {
+    /// Not PEM, or something in it is no certificate.
+    #[error("not certificates in PEM")]
+    Malformed,
+    /// No self-issued authority among them.
+    #[error("no root certificate among them")]
+    NoRoot,
+    /// A root's key is not P-256.
+    #[error("a root's key is not a P-256 key")]
+    Key,
+}
+
+#[derive(Debug)]
+pub(crate) struct Anchors {
+    roots: Vec<Root>,
+    issuing: Vec<CertificateDer<'static>>,
+}
+
+#[derive(Debug)]
+struct Root {
+    anchor: TrustAnchor<'static>,
+    key: KeyId,
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+impl Anchors {
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, AnchorsError> {
+        let mut all = Self {
+            roots: Vec::new(),
+            issuing: Vec::new(),
+        };
+        for der in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            let der = der.map_err(|_| AnchorsError::Malformed)?;
+            match Root::read(&der)? {
+                Some(root) => all.roots.push(root),
+                None => all.issuing.push(der),
+            }
+        }
+        if all.roots.is_empty() {
+            return Err(AnchorsError::NoRoot);
+        }
+        Ok(all)
+    }
+
+    /// Whether that root is one of them.
+    pub(crate) fn trusts(&self, root: &KeyId) -> bool {
+        self.roots.iter().any(|own| own.key == *root)
+    }
+
+    /// Chain and shape of a certificate.
+    pub(crate) fn verify(
+        &self,
+        leaf: &[u8],
+        intermediates: &[&[u8]],
+        trust_domain: &TrustDomain,
+        now: Timestamp,
+    ) -> Result<VerifiedCertificate, CertificateError> {
+        if intermediates.len() > MAX_INTERMEDIATES {
+            return Err(CertificateError::Path);
+        }
+        let chain: Vec<_> = intermediates
+            .iter()
+            .map(|der| CertificateDer::from(*der))
+            .chain(self.issuing.iter().cloned())
+            .collect();
+        // A path library believes an anchor for ever; a root's own end is looked at here, because the
+        // rule that would distrust its key is forgotten then.
+        let roots: Vec<_> = self
+            .roots
+            .iter()
+            .filter(|root| root.not_before <= now && now <= root.not_after)
+            .map(|root| root.anchor.clone())
+            .collect();
+        let der = CertificateDer::from(leaf);
+        let end = EndEntityCert::try_from(&der).map_err(|error| of_path(&error))?;
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(now.secs()));
+        let path = end
+            .verify_for_usage(
+                &[webpki::ring::ECDSA_P256_SHA256],
+                &roots,
+                &chain,
+                time,
+                KeyUsage::client_auth(),
+                None,
+                None,
+            )
+            .map_err(|error| of_path(&error))?;
+        let (issuer, authorities, root) = keys_of(&path)?;
+        Ok(VerifiedCertificate {
+            claims: shape::read(leaf, trust_domain, now)?,
+            digest: Sha256::of(leaf),
+            issuer,
+            authorities,
+            root,
+        })
+    }
+}
+
+impl Root {
+    /// A root, or `None` if another authority issued it.
+    fn read(der: &CertificateDer<'static>) -> Result<Option<Self>, AnchorsError> {
+        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| AnchorsError::Malformed)?;
+        if !rest.is_empty() {
+            return Err(AnchorsError::Malformed);
+        }
+        if parsed.subject().as_raw() != parsed.issuer().as_raw() {
+            return Ok(None);
+        }
+        let anchor = webpki::anchor_from_trusted_cert(der).map_err(|_| AnchorsError::Malformed)?;
+        let key = match spki::from_der(&webpki::spki_for_anchor(&anchor)) {
+            Ok(key @ PublicKey::P256(_)) => Jwk::new(key).id().clone(),
+            Ok(PublicKey::Ed25519(_)) | Err(_) => return Err(AnchorsError::Key),
+        };
+        let instant = |secs: i64| Timestamp::from_secs(u64::try_from(secs).unwrap_or(0));
+        Ok(Some(Self {
+            key,
+            not_before: instant(parsed.validity().not_before.timestamp()),
+            // The whole of the last second counts.
+            not_after: instant(parsed.validity().not_after.timestamp())
+                .plus(Duration::from_millis(999)),
+            anchor: anchor.to_owned(),
+        }))
+    }
+}
+
+/// The key that signed the leaf, the keys above that one, and the root's.
+fn keys_of(path: &VerifiedPath<'_>) -> Result<(KeyId, Vec<KeyId>, KeyId), CertificateError> {
+    let id = |der: &[u8]| spki::key_id(der).map_err(|_| CertificateError::Signature);
+    let root = id(&webpki::spki_for_anchor(path.anchor()))?;
+    let issuer = id(&path.issuer_spki())?;
+    let mut authorities = vec![root.clone()];
+    for authority in path.intermediate_certificates().skip(1) {
+        authorities.push(id(&authority.subject_public_key_info())?);
+    }
+    Ok((issuer, authorities, root))
+}
+
+fn of_path(error: &PathError) -> CertificateError {
+    match error {
+        PathError::UnknownIssuer => CertificateError::Untrusted,
+        PathError::CertExpired { .. } => CertificateError::Expired,
+        PathError::CertNotValidYet { .. } => CertificateError::NotYetValid,
+        PathError::EndEntityUsedAsCa => CertificateError::NotAnAuthority,
+        PathError::CaUsedAsEndEntity => CertificateError::IsAnAuthority,
+        PathError::RequiredEkuNotFoundContext(_) => CertificateError::Usage,
+        PathError::InvalidSignatureForPublicKey
+        | PathError::UnsupportedSignatureAlgorithmContext(_)
+        | PathError::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+        | PathError::SignatureAlgorithmMismatch => CertificateError::Signature,
+        PathError::PathLenConstraintViolated
+        | PathError::NameConstraintViolation
+        | PathError::IssuerNotCrlSigner
+        | PathError::MaximumPathDepthExceeded
+        | PathError::MaximumPathBuildCallsExceeded
+        | PathError::MaximumSignatureChecksExceeded
+        | PathError::MaximumNameConstraintComparisonsExceeded => CertificateError::Path,
+        _ => CertificateError::Malformed,
+    }
+}
