@@ -1,0 +1,146 @@
+//! `taskpass agent …`.
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::{EnrolTokenArgs, NameArgs, NameReasonArgs};
+use crate::cli::PageArgs;
+
+/// `taskpass agent`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Register an agent
+    #[command(after_help = "\
+Example:
+  taskpass agent register invoice-bot --owner payments --purpose 'reconcile invoices' \\
+      --stage read-only --scope https://ledger.example#invoices:read --valid-until 90d")]
+    Register(AgentRegisterArgs),
+    /// Change what is registered of an agent; what is not named stays
+    #[command(
+        after_help = "Example: taskpass agent update invoice-bot --valid-until 90d --reason 'review 2026-11'"
+    )]
+    Update(AgentUpdateArgs),
+    /// Trust an agent further: read-only → bounded → autonomous
+    #[command(
+        after_help = "Example: taskpass agent promote invoice-bot --stage bounded --reason 'six quiet weeks'"
+    )]
+    Promote(AgentPromoteArgs),
+    /// List the agents
+    List(PageArgs),
+    /// Show one agent
+    Show(NameArgs),
+    /// Make a single-use token with which the agent enrols
+    EnrolToken(EnrolTokenArgs),
+    /// Refuse an agent until it is resumed; what it holds lives on (see `revoke`)
+    Suspend(NameReasonArgs),
+    /// Let a suspended agent take part again
+    Resume(NameReasonArgs),
+    /// Refuse an agent for ever, and revoke whatever it holds
+    Retire(NameReasonArgs),
+}
+
+/// What to register of an agent.
+#[derive(Debug, Args)]
+pub(crate) struct AgentRegisterArgs {
+    /// Its name: 1 to 63 of a-z 0-9 - _ .
+    pub(crate) name: String,
+    /// Who is accountable for it: a registered owner
+    #[arg(long, value_name = "OWNER")]
+    pub(crate) owner: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) purpose: String,
+    /// How far it is trusted: read-only, bounded or autonomous
+    #[arg(long, value_name = "STAGE", default_value = "read-only")]
+    pub(crate) stage: String,
+    /// A scope that it may be granted at all; repeat for more. None means nothing
+    #[arg(long = "scope", value_name = "TARGET#SCOPE", value_delimiter = ',')]
+    pub(crate) scopes: Vec<String>,
+    /// From when on it gets nothing: an instant, a day, or how long from now; at most 400d
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "90d",
+        allow_hyphen_values = true
+    )]
+    pub(crate) valid_until: String,
+    /// The longest credential it may hold
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub(crate) max_ttl: Option<String>,
+    /// A fact for policy; repeat for more
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+}
+
+/// What to change of an agent.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("change").required(true).multiple(true)))]
+pub(crate) struct AgentUpdateArgs {
+    /// Its name
+    pub(crate) name: String,
+    /// Who is accountable for it
+    #[arg(group = "change", long, value_name = "OWNER")]
+    pub(crate) owner: Option<String>,
+    /// What it is for
+    #[arg(group = "change", long, value_name = "TEXT")]
+    pub(crate) purpose: Option<String>,
+    /// How far it is trusted: read-only, bounded or autonomous
+    #[arg(group = "change", long, value_name = "STAGE")]
+    pub(crate) stage: Option<String>,
+    /// The scopes that it may be granted, instead of the present ones; repeat for more
+    #[arg(
+        group = "change",
+        long = "scope",
+        value_name = "TARGET#SCOPE",
+        value_delimiter = ','
+    )]
+    pub(crate) scopes: Vec<String>,
+    /// No scope at all
+    #[arg(group = "change", long, conflicts_with = "scopes")]
+    pub(crate) no_scopes: bool,
+    /// From when on it gets nothing: an instant, a day, or how long from now
+    #[arg(
+        group = "change",
+        long,
+        value_name = "WHEN",
+        allow_hyphen_values = true
+    )]
+    pub(crate) valid_until: Option<String>,
+    /// The longest credential it may hold
+    #[arg(
+        group = "change",
+        long,
+        value_name = "DURATION",
+        allow_hyphen_values = true
+    )]
+    pub(crate) max_ttl: Option<String>,
+    /// No cap of its own
+    #[arg(group = "change", long, conflicts_with = "max_ttl")]
+    pub(crate) no_max_ttl: bool,
+    /// The facts for policy, instead of the present ones; repeat for more
+    #[arg(group = "change", long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// No facts at all
+    #[arg(group = "change", long, conflicts_with = "labels")]
+    pub(crate) no_labels: bool,
+    /// Why; recorded
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) reason: String,
+}
+
+/// How far to trust an agent from now on.
+#[derive(Debug, Args)]
+pub(crate) struct AgentPromoteArgs {
+    /// Its name
+    pub(crate) name: String,
+    /// The stage to raise it to: bounded or autonomous
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: String,
+    /// Why; recorded
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}

@@ -1,0 +1,89 @@
+//! `taskpass target …`.
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::{NameArgs, NameReasonArgs};
+use crate::cli::PageArgs;
+
+/// `taskpass target`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TargetCommand {
+    /// Register a target
+    #[command(after_help = "\
+Example:
+  taskpass target register https://ledger.example --risk medium \\
+      --scope invoices:read=read --scope invoices:pay=actuate --max-ttl 10m")]
+    Register(TargetRegisterArgs),
+    /// Change what is registered of a target; what is not named stays
+    Update(TargetUpdateArgs),
+    /// List the targets
+    List(PageArgs),
+    /// Show one target
+    Show(NameArgs),
+    /// Issue nothing for a target until it is resumed
+    Suspend(NameReasonArgs),
+    /// Issue for a suspended target again
+    Resume(NameReasonArgs),
+}
+
+/// What to register of a target.
+#[derive(Debug, Args)]
+pub(crate) struct TargetRegisterArgs {
+    /// Its audience URI, such as `https://ledger.example`; compared byte for byte
+    #[arg(value_name = "URI")]
+    pub(crate) uri: String,
+    /// A scope and what it does (read, write or actuate); repeat for more
+    #[arg(long = "scope", value_name = "NAME=ACCESS", value_delimiter = ',')]
+    pub(crate) scopes: Vec<String>,
+    /// How much harm it can do: low, medium or high
+    #[arg(long, value_name = "RISK")]
+    pub(crate) risk: String,
+    /// The algorithm of its tokens: ES256 or EdDSA
+    #[arg(long, value_name = "ALG", default_value = "ES256")]
+    pub(crate) token_alg: String,
+    /// The longest token it accepts
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub(crate) max_ttl: Option<String>,
+}
+
+/// What to change of a target.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("change").required(true).multiple(true)))]
+pub(crate) struct TargetUpdateArgs {
+    /// Its audience URI
+    #[arg(group = "change", value_name = "URI")]
+    pub(crate) uri: String,
+    /// The scopes and what they do, instead of the present ones; repeat for more
+    #[arg(
+        group = "change",
+        long = "scope",
+        value_name = "NAME=ACCESS",
+        value_delimiter = ','
+    )]
+    pub(crate) scopes: Vec<String>,
+    /// How much harm it can do: low, medium or high
+    #[arg(group = "change", long, value_name = "RISK")]
+    pub(crate) risk: Option<String>,
+    /// The algorithm of its tokens: ES256 or EdDSA
+    #[arg(group = "change", long, value_name = "ALG")]
+    pub(crate) token_alg: Option<String>,
+    /// The longest token it accepts
+    #[arg(
+        group = "change",
+        long,
+        value_name = "DURATION",
+        allow_hyphen_values = true
+    )]
+    pub(crate) max_ttl: Option<String>,
+    /// No cap of its own
+    #[arg(group = "change", long, conflicts_with = "max_ttl")]
+    pub(crate) no_max_ttl: bool,
+    /// Why; recorded
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) reason: String,
+}

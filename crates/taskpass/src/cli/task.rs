@@ -1,0 +1,82 @@
+//! `taskpass task …`.
+
+use clap::{Args, Subcommand};
+
+use super::PageArgs;
+
+/// `taskpass task`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Start a task with a scope ceiling and a deadline
+    #[command(after_help = "\
+Example:
+  taskpass task start --purpose 'reconcile invoices' \\
+      --scope https://ledger.example#invoices:read --ttl 10m
+
+Nothing issued under the task exceeds its scopes or outlives its deadline. With --parent, the scopes
+and the deadline are also within the parent's.")]
+    Start(StartArgs),
+    /// List tasks by deadline: your own, or as an operator everybody's
+    List(ListArgs),
+    /// Show one task
+    Show(TaskArgs),
+    /// Show a task and what was started beneath it; without TASK, everything that is running
+    Tree(TreeArgs),
+    /// End a task and its subtree because the work is done; revokes what it issued
+    Complete(TaskArgs),
+}
+
+/// One task.
+#[derive(Debug, Args)]
+pub(crate) struct TaskArgs {
+    /// The task's id
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+}
+
+/// What to start.
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// What the task is for; recorded and seen by policy
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) purpose: String,
+    /// A scope of the ceiling; repeat for more
+    #[arg(long = "scope", value_name = "TARGET#SCOPE", value_delimiter = ',', num_args = 1.., required = true)]
+    pub(crate) scopes: Vec<String>,
+    /// How long it may last, such as 10m; 1h if absent, at most 24h
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub(crate) ttl: Option<String>,
+    /// The live task that this one is a part of
+    #[arg(long, value_name = "TASK")]
+    pub(crate) parent: Option<String>,
+    /// Starting again with the same key gives the same task
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+}
+
+/// Which tasks to list.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only this agent's (for operators)
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) agent: Option<String>,
+    /// Only those directly beneath this task
+    #[arg(long, value_name = "TASK")]
+    pub(crate) parent: Option<String>,
+    /// Only those that are running
+    #[arg(long)]
+    pub(crate) active: bool,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+}
+
+/// Which tree to show.
+#[derive(Debug, Args)]
+pub(crate) struct TreeArgs {
+    /// The task at its top
+    #[arg(value_name = "TASK")]
+    pub(crate) task: Option<String>,
+    /// Only this agent's tasks (for operators)
+    #[arg(long, value_name = "AGENT", conflicts_with = "task")]
+    pub(crate) agent: Option<String>,
+}

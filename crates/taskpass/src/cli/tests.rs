@@ -1,0 +1,195 @@
+//! The command line itself: its shape, its help, its exit codes.
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
+
+use super::Cli;
+
+fn kind(line: &str) -> Result<(), ErrorKind> {
+    Cli::try_parse_from(line.split(' '))
+        .map(|_| ())
+        .map_err(|error| error.kind())
+}
+
+#[test]
+fn clap_finds_nothing_wrong() {
+    Cli::command().debug_assert();
+}
+
+/// Every command of the tree, with the words that lead to it.
+fn leaves(command: &clap::Command, path: &str, out: &mut Vec<(String, clap::Command)>) {
+    for sub in command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help")
+    {
+        let path = format!("{path} {}", sub.get_name());
+        if sub.has_subcommands() {
+            leaves(sub, &path, out);
+        } else {
+            out.push((path, sub.clone()));
+        }
+    }
+}
+
+#[test]
+fn every_command_says_what_it_does() {
+    let mut root = Cli::command();
+    root.build();
+    let mut all = Vec::new();
+    leaves(&root, "taskpass", &mut all);
+    for (path, command) in &all {
+        let about = command
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        assert!(
+            !about.is_empty() && !about.ends_with('.'),
+            "{path}: {about:?}"
+        );
+        for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            assert!(arg.get_help().is_some(), "{path} {}", arg.get_id());
+        }
+    }
+    let names: Vec<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
+    for expected in [
+        "taskpass demo",
+        "taskpass dev",
+        "taskpass init",
+        "taskpass serve",
+        "taskpass check-config",
+        "taskpass owner register",
+        "taskpass agent promote",
+        "taskpass agent enrol-token",
+        "taskpass operator enrol-token",
+        "taskpass verifier retire",
+        "taskpass target resume",
+        "taskpass enrol",
+        "taskpass task start",
+        "taskpass task tree",
+        "taskpass issue token",
+        "taskpass issue cert",
+        "taskpass revoke",
+        "taskpass revocations",
+        "taskpass introspect",
+        "taskpass verify",
+        "taskpass watch revocations",
+        "taskpass keys list",
+    ] {
+        assert!(names.contains(&expected), "{expected} is not in {names:#?}");
+    }
+}
+
+#[test]
+fn help_names_the_environment() {
+    let mut root = Cli::command();
+    root.build();
+    for path in [
+        &["issue", "token"][..],
+        &["verify"],
+        &["agent", "list"],
+        &[],
+    ] {
+        let mut command = &mut root;
+        for name in path {
+            command = command.find_subcommand_mut(name).unwrap();
+        }
+        let help = command.render_long_help().to_string();
+        for name in [
+            "TASKPASS_ADDR",
+            "TASKPASS_IDENTITY",
+            "TASKPASS_HTTP",
+            "TASKPASS_HTTP_CA",
+            "TASKPASS_OPS",
+        ] {
+            assert!(help.contains(name), "{path:?} does not name {name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_malformed_and_what_is_for_us_to_judge() {
+    for (line, expected) in [
+        (
+            "taskpass issue token --task T --target x --scope y --ttl -5m",
+            Ok(()),
+        ),
+        (
+            "taskpass issue token --task T --target x --scope y --ttl=-5m",
+            Ok(()),
+        ),
+        (
+            "taskpass issue token --task T --target x --scope y --ttl 0s",
+            Ok(()),
+        ),
+        (
+            "taskpass task start --purpose p --scope nonsense --ttl soon",
+            Ok(()),
+        ),
+        (
+            "taskpass agent register NOT/A/NAME --owner o --purpose p --stage x",
+            Ok(()),
+        ),
+        ("taskpass -o json agent list", Ok(())),
+        ("taskpass agent list -o json", Ok(())),
+        ("taskpass watch revocations --after-seq 5 --epoch 1", Ok(())),
+        ("taskpass --version", Err(ErrorKind::DisplayVersion)),
+        ("taskpass --help", Err(ErrorKind::DisplayHelp)),
+        ("taskpass agent list -o yaml", Err(ErrorKind::InvalidValue)),
+        ("taskpass nonsense", Err(ErrorKind::InvalidSubcommand)),
+        (
+            "taskpass issue token --task T",
+            Err(ErrorKind::MissingRequiredArgument),
+        ),
+        (
+            "taskpass introspect",
+            Err(ErrorKind::MissingRequiredArgument),
+        ),
+        (
+            "taskpass introspect --token-file a --cert-file b",
+            Err(ErrorKind::ArgumentConflict),
+        ),
+        (
+            "taskpass agent update a --reason r",
+            Err(ErrorKind::MissingRequiredArgument),
+        ),
+        (
+            "taskpass agent update a --max-ttl 5m --no-max-ttl",
+            Err(ErrorKind::ArgumentConflict),
+        ),
+        (
+            "taskpass resume --reason r",
+            Err(ErrorKind::MissingRequiredArgument),
+        ),
+        (
+            "taskpass revoke --all",
+            Err(ErrorKind::MissingRequiredArgument),
+        ),
+        (
+            "taskpass watch revocations --after-seq 5",
+            Err(ErrorKind::MissingRequiredArgument),
+        ),
+        (
+            "taskpass run --purpose p",
+            Err(ErrorKind::InvalidSubcommand),
+        ),
+    ] {
+        assert_eq!(kind(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn no_option_takes_a_secret() {
+    let mut root = Cli::command();
+    root.build();
+    let mut all = Vec::new();
+    leaves(&root, "taskpass", &mut all);
+    for (path, command) in &all {
+        for arg in command.get_arguments() {
+            let long = arg.get_long().unwrap_or_default();
+            assert!(
+                !matches!(long, "token" | "password" | "secret" | "enrol-token"),
+                "{path} --{long}"
+            );
+        }
+    }
+}

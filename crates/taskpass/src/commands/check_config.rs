@@ -1,0 +1,67 @@
+//! `taskpass check-config`: is this configuration one that `serve` would take?
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::context::Context;
+use crate::errors::CliError;
+use crate::host;
+use crate::output::{Ink, View};
+
+/// What to check.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: taskpass check-config /etc/taskpass/taskpass.toml
+
+Checks the file and the policies that it names. Opens no store, reads no key."
+)]
+pub(crate) struct CheckConfigArgs {
+    /// The configuration
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Checked {
+    file: String,
+    data: String,
+    grpc: String,
+    http: String,
+    ops: String,
+    policy_set: String,
+    policies: Vec<String>,
+}
+
+impl View for Checked {
+    fn text(&self, _: &Ink) -> String {
+        format!(
+            "{} is good.\n  data      {}\n  grpc      {}\n  http      {}\n  ops       {}\n  policies  {} (set {})\n",
+            self.file,
+            self.data,
+            self.grpc,
+            self.http,
+            self.ops,
+            self.policies.join(", "),
+            self.policy_set.chars().take(12).collect::<String>(),
+        )
+    }
+}
+
+/// Runs it.
+#[expect(clippy::unused_async, reason = "every command has the same signature")]
+pub(crate) async fn run(context: &Context, args: CheckConfigArgs) -> Result<(), CliError> {
+    let config = Config::load(&args.file)?;
+    let policies = host::policies(config.policies.as_deref())?;
+    context.output.show(&Checked {
+        file: args.file.display().to_string(),
+        data: config.data.display().to_string(),
+        grpc: config.grpc.to_string(),
+        http: config.http.to_string(),
+        ops: config.ops.to_string(),
+        policy_set: policies.hash().to_string(),
+        policies: policies.policy_ids(),
+    })
+}

@@ -1,0 +1,162 @@
+//! What owners, agents, targets, operators and verifiers have in common.
+
+use taskpass_api::v1::{self, entry, resume_request};
+
+use super::pages;
+use crate::cli::PageArgs;
+use crate::cli::registry::NameReasonArgs;
+use crate::context::Context;
+use crate::errors::CliError;
+use crate::view::listing::{Listing, Row};
+use crate::view::registry::{Entry, Retired};
+
+/// Registers an entry, and shows it as the broker has it.
+pub(crate) async fn register(context: &Context, entry: entry::Entry) -> Result<(), CliError> {
+    let request = v1::RegisterRequest {
+        entry: Some(v1::Entry {
+            entry: Some(entry),
+            version: 0,
+        }),
+    };
+    let mut registry = context.session().await?.registry();
+    let reply = registry.register(request).await?.into_inner();
+    context.output.show(&Entry::from_proto(reply.entry)?)
+}
+
+/// Reads an entry, changes it, and writes it back if nobody else did meanwhile.
+pub(crate) async fn update(
+    context: &Context,
+    kind: v1::Kind,
+    name: String,
+    reason: String,
+    change: impl FnOnce(&mut entry::Entry) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let mut registry = context.session().await?.registry();
+    let request = v1::GetRequest {
+        kind: kind.into(),
+        name,
+    };
+    let read = registry.get(request).await?.into_inner().entry;
+    let mut entry = read.ok_or_else(|| CliError::bad_reply("entry"))?;
+    let expected_version = entry.version;
+    let value = entry.entry.as_mut();
+    change(value.ok_or_else(|| CliError::bad_reply("entry"))?)?;
+    let request = v1::UpdateRequest {
+        entry: Some(entry),
+        expected_version,
+        reason,
+    };
+    let reply = registry.update(request).await?.into_inner();
+    context.output.show(&Entry::from_proto(reply.entry)?)
+}
+
+/// Shows one entry.
+pub(crate) async fn show(context: &Context, kind: v1::Kind, name: String) -> Result<(), CliError> {
+    let request = v1::GetRequest {
+        kind: kind.into(),
+        name,
+    };
+    let mut registry = context.session().await?.registry();
+    let reply = registry.get(request).await?.into_inner();
+    context.output.show(&Entry::from_proto(reply.entry)?)
+}
+
+/// Lists the entries of a kind; `pick` takes that kind out.
+pub(crate) async fn list<T: Row>(
+    context: &Context,
+    kind: v1::Kind,
+    page: &PageArgs,
+    pick: fn(Entry) -> Option<T>,
+) -> Result<(), CliError> {
+    let registry = context.session().await?.registry();
+    let listing: Listing<T> = pages::read(page, async |page| {
+        let request = v1::ListRequest {
+            kind: kind.into(),
+            page: Some(page),
+        };
+        let reply = registry.clone().list(request).await?.into_inner();
+        let row = |entry| {
+            pick(Entry::from_proto(Some(entry))?).ok_or_else(|| CliError::bad_reply(T::PLURAL))
+        };
+        let rows = reply
+            .entries
+            .into_iter()
+            .map(row)
+            .collect::<Result<_, _>>()?;
+        Ok((rows, reply.next_page_token))
+    })
+    .await?;
+    context.output.show(&listing)
+}
+
+/// Refuses an entry until it is resumed.
+pub(crate) async fn suspend(
+    context: &Context,
+    kind: v1::Kind,
+    args: NameReasonArgs,
+) -> Result<(), CliError> {
+    let request = v1::SuspendRequest {
+        kind: kind.into(),
+        name: args.name,
+        reason: args.reason,
+    };
+    let mut registry = context.session().await?.registry();
+    let reply = registry.suspend(request).await?.into_inner();
+    context.output.show(&Entry::from_proto(reply.entry)?)
+}
+
+/// Lets a suspended entry take part again.
+pub(crate) async fn resume(
+    context: &Context,
+    kind: v1::Kind,
+    args: NameReasonArgs,
+) -> Result<(), CliError> {
+    let named = v1::Named {
+        kind: kind.into(),
+        name: args.name,
+    };
+    let request = v1::ResumeRequest {
+        subject: Some(resume_request::Subject::Entry(named)),
+        reason: args.reason,
+    };
+    let mut registry = context.session().await?.registry();
+    let reply = registry.resume(request).await?.into_inner();
+    context.output.show(&Entry::from_proto(reply.entry)?)
+}
+
+/// Lets the whole broker issue again.
+pub(crate) async fn resume_everything(context: &Context, reason: String) -> Result<(), CliError> {
+    let request = v1::ResumeRequest {
+        subject: Some(resume_request::Subject::Everything(true)),
+        reason,
+    };
+    let mut registry = context.session().await?.registry();
+    registry.resume(request).await?;
+    context
+        .output
+        .show(&crate::view::registry::Resumed { resumed: true })
+}
+
+/// Refuses an entry for ever.
+pub(crate) async fn retire(
+    context: &Context,
+    kind: v1::Kind,
+    args: NameReasonArgs,
+) -> Result<(), CliError> {
+    let request = v1::RetireRequest {
+        kind: kind.into(),
+        name: args.name,
+        reason: args.reason,
+    };
+    let mut registry = context.session().await?.registry();
+    let reply = registry.retire(request).await?.into_inner();
+    let entry = Entry::from_proto(reply.entry)?;
+    context
+        .output
+        .show(&Retired::new(entry, reply.credentials, reply.exact))
+}
+
+/// The entry read is of another kind than the one that was asked for.
+pub(crate) fn wrong_kind() -> CliError {
+    CliError::bad_reply("entry of the kind that was asked for")
+}

@@ -1,0 +1,122 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("/etc/taskpass"))
+}
+
+const LEAST: &str = "data = \"/var/lib/taskpass\"\n[key_encryption_key]\nfile = \"kek\"\n";
+
+/// A sample of the repository.
+fn sample(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../config")
+        .join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_samples_parse() {
+    assert!(parse(&sample("taskpass.toml")).is_ok());
+    assert!(parse(&sample("taskpass.full.toml")).is_ok());
+}
+
+#[test]
+fn the_full_sample_shows_the_defaults() {
+    let full = parse(&sample("taskpass.full.toml")).unwrap();
+    let least = parse(LEAST).unwrap();
+    assert_eq!(format!("{:?}", full.limits), format!("{:?}", least.limits));
+    assert_eq!(
+        format!("{:?}", full.transport),
+        format!("{:?}", least.transport)
+    );
+    assert_eq!(
+        (
+            full.grpc,
+            full.http,
+            full.ops,
+            full.reap_interval,
+            full.archive_interval
+        ),
+        (
+            least.grpc,
+            least.http,
+            least.ops,
+            least.reap_interval,
+            least.archive_interval
+        )
+    );
+    assert_eq!(
+        (
+            full.cache_bytes,
+            full.outbox_limit,
+            full.log_filter,
+            full.log_json
+        ),
+        (
+            least.cache_bytes,
+            least.outbox_limit,
+            least.log_filter,
+            least.log_json
+        )
+    );
+}
+
+#[test]
+fn every_option_is_in_the_full_sample() {
+    // Each key of the file's types, as they are spelt in config/file.rs.
+    let source = include_str!("file.rs");
+    let full = sample("taskpass.full.toml");
+    let keys = source
+        .lines()
+        .map(str::trim)
+        .filter_map(|line| line.strip_suffix(','))
+        .filter_map(|line| line.split_once(": Option<"))
+        .map(|(key, _)| key.trim_start_matches("pub(super) "));
+    for key in keys {
+        assert!(
+            full.contains(key),
+            "config/taskpass.full.toml does not show `{key}`"
+        );
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let config = parse("data = \"d\"\n[key_encryption_key]\nfile = \"k\"").unwrap();
+    assert_eq!(config.data, Path::new("/etc/taskpass/d"));
+    assert_eq!(config.log_folder, Path::new("/etc/taskpass/d/audit"));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let with = |more: &str| parse(&format!("{LEAST}{more}")).map(drop).unwrap_err();
+    for (more, expected) in [
+        ("[issue]\ntoken_tll = \"5m\"", "token_tll"),
+        ("[issue]\ntoken_ttl = \"2h\"", "issue.token_ttl"),
+        ("[issue]\ntoken_ttl = \"0s\"", "issue.token_ttl"),
+        ("[issue]\ntoken_ttl = \"5 parsecs\"", "5 parsecs"),
+        ("[issue]\ntoken_ttl = 300", "token_ttl"),
+        ("[issue]\nlive_per_agent = 0", "live_per_agent"),
+        ("[http]\nlisten = \"0.0.0.0:80\"", "behind_tls_proxy"),
+        ("[http]\ncert = \"c.pem\"", "go together"),
+        (
+            "[http]\ncert = \"c\"\nkey = \"k\"\nbehind_tls_proxy = true",
+            "not both",
+        ),
+        ("[grpc]\nnames = [\"a b\"]", "grpc.names"),
+        ("[grpc]\nlisten = \"nowhere\"", "listen"),
+        ("[reaper]\ninterval = \"0s\"", "reaper.interval"),
+        ("[transport]\nstreams = 0", "transport.streams"),
+        ("[audit]\noutbox_limit = 1", "audit.outbox_limit"),
+    ] {
+        let message = with(more);
+        assert!(message.contains(expected), "{more}: {message}");
+    }
+    let both = "data = \"d\"\n[key_encryption_key]\nfile = \"k\"\nenv = \"K\"";
+    assert!(parse(both).unwrap_err().contains("exactly one"));
+    assert!(
+        parse("data = \"d\"")
+            .unwrap_err()
+            .contains("key_encryption_key")
+    );
+}

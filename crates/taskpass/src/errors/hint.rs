@@ -1,0 +1,122 @@
+//! What to do next, for the reasons that people meet.
+//!
+//! A reason that is not here needs no hint, or is one of a newer broker.
+
+use std::collections::BTreeMap;
+
+/// The hint for a reason, if there is one.
+pub(super) fn for_reason(reason: &str, metadata: &BTreeMap<String, String>) -> Option<String> {
+    if reason == "INTERNAL" {
+        return metadata
+            .get("error_id")
+            .map(|id| format!("look for {id} in the broker's log"));
+    }
+    text(reason).map(str::to_owned)
+}
+
+fn text(reason: &str) -> Option<&'static str> {
+    value(reason)
+        .or_else(|| connection(reason))
+        .or_else(|| refusal(reason))
+        .or_else(|| registry(reason))
+}
+
+/// Values that were judged.
+fn value(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "INVALID_TTL" => {
+            "write it like 90s, 5m or 1h; a token lives at most 1h, a certificate or a task 24h"
+        }
+        "INVALID_SCOPE" => {
+            "`taskpass target show URI` lists a target's scopes; a task's scope is TARGET#SCOPE"
+        }
+        "INVALID_TARGET" | "UNKNOWN_TARGET" => "`taskpass target list` shows the targets",
+        "UNKNOWN_SCOPE" => "`taskpass target show URI` lists the scopes of a target",
+        "INVALID_NAME" => {
+            "a name is 1 to 63 of a-z, 0-9, `-`, `_` and `.`, starting with a letter or digit"
+        }
+        "INVALID_VALID_UNTIL" => {
+            "write an instant (2027-01-31T00:00:00Z), a day (2027-01-31) or a time from now (90d)"
+        }
+        "INVALID_CSR" => "send a PKCS#10 request with a P-256 or Ed25519 key, signed by that key",
+        "INVALID_BINDING" => {
+            "bind to a live certificate of the same task: `taskpass issue cert --task T --out DIR`"
+        }
+        _ => return None,
+    })
+}
+
+/// Reaching the broker, and being somebody there.
+fn connection(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "NO_ADDRESS" => "give --addr https://HOST:PORT, or set TASKPASS_ADDR",
+        "INVALID_ADDRESS" => "write it like https://broker.example:8443",
+        "NO_IDENTITY" => {
+            "give --identity DIR, or set TASKPASS_IDENTITY; `taskpass enrol` makes one"
+        }
+        "IDENTITY_EXPIRED" => {
+            "enrol anew: an administrator makes a token with `taskpass agent enrol-token NAME`"
+        }
+        "UNREACHABLE" | "UNAVAILABLE" | "UNKNOWN" => {
+            "is the broker running, is the address right, and was the identity issued by it?"
+        }
+        "UNAUTHENTICATED" => {
+            "the identity may have expired or been revoked; an administrator can make an enrol-token"
+        }
+        "ENROLMENT_REFUSED" => {
+            "an enrolment token works once, for ten minutes; ask an administrator for a new one"
+        }
+        "METHOD_NOT_ALLOWED" => "this needs another kind of caller, or role; see --identity",
+        "IDENTITY_CONFLICT" => {
+            "somebody else renewed this identity: its key may be stolen; enrol anew and tell security"
+        }
+        "CALLER_SUSPENDED" => "an administrator can resume you",
+        "QUEUE_FULL" | "STORE_UNAVAILABLE" => "nothing was changed; try again in a moment",
+        "CLOCK_UNSAFE" => "the broker's clock jumped; it issues again when that is settled",
+        _ => return None,
+    })
+}
+
+/// Refused tasks, credentials and revocations.
+fn refusal(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "POLICY_DENIED" => {
+            "ask for less, or ask an administrator to change the agent, the target or the policy"
+        }
+        "AGENT_SUSPENDED" => "an operator can lift it: `taskpass agent resume NAME --reason …`",
+        "SCOPE_EXCEEDS_TASK" => "start a task whose --scope covers it: `taskpass task start`",
+        "BINDING_REQUIRED" => {
+            "`taskpass issue cert --task T --out C`, then repeat with --bind-cert C/cert.pem"
+        }
+        "TASK_NOT_ACTIVE" => "it is over; start another one: `taskpass task start`",
+        "TASK_NOT_FOUND" => "`taskpass task list` shows the tasks that you may see",
+        "TASK_TOO_DEEP" => "start it beneath a task that is higher up, or without --parent",
+        "TARGET_NOT_ACTIVE" => "an operator can lift it: `taskpass target resume URI --reason …`",
+        "BROKER_HALTED" => {
+            "everything was revoked; an operator can resume: `taskpass resume --all --reason …`"
+        }
+        "RETRY_AFTER_REVOCATION" => "something was revoked within this second; try again",
+        "LIVE_CREDENTIALS" => "let some expire, or end them with `taskpass task complete`",
+        "IDEMPOTENCY_KEY_REUSED" => "use another --idempotency-key for another request",
+        "CREDENTIAL_NOT_FOUND" => "it may have expired and been forgotten: then it is over anyway",
+        "KEY_NOT_FOUND" => "`taskpass keys list` shows the keys",
+        _ => return None,
+    })
+}
+
+/// The registry.
+fn registry(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "OWNER_NOT_FOUND" => "`taskpass owner list` shows them; `taskpass owner register` adds one",
+        "AGENT_NOT_FOUND" => "`taskpass agent list` shows them",
+        "TARGET_NOT_FOUND" => "`taskpass target list` shows them",
+        "OPERATOR_NOT_FOUND" => "`taskpass operator list` shows them",
+        "VERIFIER_NOT_FOUND" => "`taskpass verifier list` shows them",
+        "ALREADY_REGISTERED" => "names are never used again; `update` changes what is registered",
+        "VERSION_CHANGED" => "somebody changed it meanwhile; look at it, then try again",
+        "OWNER_NOT_ACTIVE" => "`taskpass owner resume NAME --reason …` first",
+        "LAST_ADMIN" => "register and enrol another administrator first",
+        "RETIRED" => "retired is for ever; register another name",
+        _ => return None,
+    })
+}

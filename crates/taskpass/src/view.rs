@@ -1,0 +1,17 @@
+//! What commands answer: the proto's messages as JSON and as text for people.
+//!
+//! JSON has the proto's names, every field always: absent is `null`, `[]`, `0` or `""`. Instants are
+//! RFC 3339, durations seconds, enumerations the product's words.
+
+pub(crate) mod credential;
+pub(crate) mod enrolment;
+pub(crate) mod key;
+pub(crate) mod listing;
+pub(crate) mod registry;
+pub(crate) mod revocation;
+pub(crate) mod task;
+pub(crate) mod verification;
+pub(crate) mod wire;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! Entries of the registry.
+
+mod rows;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use taskpass_api::v1;
+use taskpass_core::Timestamp;
+
+use super::wire::{self, Seconds};
+use crate::errors::CliError;
+use crate::output::table::Fields;
+use crate::output::text::{NOTHING, instant, list};
+use crate::output::{Ink, View};
+
+/// An owner.
+#[derive(Debug, Serialize)]
+pub(crate) struct Owner {
+    name: String,
+    contact: String,
+    state: Option<&'static str>,
+    version: u64,
+}
+
+/// An agent.
+#[derive(Debug, Serialize)]
+pub(crate) struct Agent {
+    name: String,
+    owner: String,
+    purpose: String,
+    stage: Option<&'static str>,
+    scopes: Vec<String>,
+    valid_until: Option<Timestamp>,
+    max_ttl: Option<Seconds>,
+    labels: BTreeMap<String, String>,
+    state: Option<&'static str>,
+    created_at: Option<Timestamp>,
+    version: u64,
+}
+
+/// A scope at a target.
+#[derive(Debug, Serialize)]
+pub(crate) struct TargetScope {
+    name: String,
+    access: Option<&'static str>,
+}
+
+/// A target.
+#[derive(Debug, Serialize)]
+pub(crate) struct Target {
+    uri: String,
+    scopes: Vec<TargetScope>,
+    risk: Option<&'static str>,
+    token_alg: Option<&'static str>,
+    max_ttl: Option<Seconds>,
+    state: Option<&'static str>,
+    version: u64,
+}
+
+/// An operator.
+#[derive(Debug, Serialize)]
+pub(crate) struct Operator {
+    name: String,
+    roles: Vec<&'static str>,
+    state: Option<&'static str>,
+    version: u64,
+}
+
+/// A verifier.
+#[derive(Debug, Serialize)]
+pub(crate) struct Verifier {
+    name: String,
+    targets: Vec<String>,
+    state: Option<&'static str>,
+    version: u64,
+}
+
+/// An entry of any kind.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Entry {
+    /// An owner.
+    Owner(Owner),
+    /// An agent.
+    Agent(Agent),
+    /// A target.
+    Target(Target),
+    /// An operator.
+    Operator(Operator),
+    /// A verifier.
+    Verifier(Verifier),
+}
+
+impl Entry {
+    /// From the proto.
+    pub(crate) fn from_proto(entry: Option<v1::Entry>) -> Result<Self, CliError> {
+        let absent = || CliError::bad_reply("entry");
+        let v1::Entry { entry, version } = entry.ok_or_else(absent)?;
+        Ok(match entry.ok_or_else(absent)? {
+            v1::entry::Entry::Owner(owner) => Self::Owner(Owner {
+                name: owner.name,
+                contact: owner.contact,
+                state: wire::state(owner.state),
+                version,
+            }),
+            v1::entry::Entry::Agent(agent) => Self::Agent(Agent::new(agent, version)),
+            v1::entry::Entry::Target(target) => Self::Target(Target::new(target, version)),
+            v1::entry::Entry::Operator(operator) => Self::Operator(Operator {
+                name: operator.name,
+                roles: operator.roles.into_iter().filter_map(wire::role).collect(),
+                state: wire::state(operator.state),
+                version,
+            }),
+            v1::entry::Entry::Verifier(verifier) => Self::Verifier(Verifier {
+                name: verifier.name,
+                targets: verifier.targets,
+                state: wire::state(verifier.state),
+                version,
+            }),
+        })
+    }
+}
+
+impl Agent {
+    fn new(agent: v1::Agent, version: u64) -> Self {
+        Self {
+            name: agent.name,
+            owner: agent.owner,
+            purpose: agent.purpose,
+            stage: wire::stage(agent.stage),
+            scopes: agent.scopes,
+            valid_until: wire::instant(agent.valid_until),
+            max_ttl: wire::seconds(agent.max_ttl),
+            labels: agent.labels.into_iter().collect(),
+            state: wire::state(agent.state),
+            created_at: wire::instant(agent.created_at),
+            version,
+        }
+    }
+
+    fn text(&self, ink: &Ink) -> String {
+        let labels: Vec<String> = self
+            .labels
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect();
+        Fields::default()
+            .with("name", &self.name)
+            .with("owner", &self.owner)
+            .with("purpose", &self.purpose)
+            .with("stage", wire::shown(self.stage))
+            .with("state", wire::shown(self.state))
+            .each("scopes", &self.scopes)
+            .with("valid until", instant(self.valid_until, ink))
+            .with("max ttl", lifetime(self.max_ttl))
+            .with("labels", list(&labels))
+            .with("created", instant(self.created_at, ink))
+            .with("version", self.version.to_string())
+            .render(ink)
+    }
+}
+
+impl Target {
+    fn new(target: v1::Target, version: u64) -> Self {
+        let scope = |scope: v1::TargetScope| TargetScope {
+            access: wire::access(scope.access),
+            name: scope.name,
+        };
+        Self {
+            uri: target.uri,
+            scopes: target.scopes.into_iter().map(scope).collect(),
+            risk: wire::risk(target.risk),
+            token_alg: wire::token_alg(target.token_alg),
+            max_ttl: wire::seconds(target.max_ttl),
+            state: wire::state(target.state),
+            version,
+        }
+    }
+
+    fn text(&self, ink: &Ink) -> String {
+        let scope = |scope: &TargetScope| format!("{} ({})", scope.name, wire::shown(scope.access));
+        let scopes: Vec<String> = self.scopes.iter().map(scope).collect();
+        Fields::default()
+            .with("uri", &self.uri)
+            .each("scopes", &scopes)
+            .with("risk", wire::shown(self.risk))
+            .with("tokens", wire::shown(self.token_alg))
+            .with("max ttl", lifetime(self.max_ttl))
+            .with("state", wire::shown(self.state))
+            .with("version", self.version.to_string())
+            .render(ink)
+    }
+}
+
+impl View for Entry {
+    fn text(&self, ink: &Ink) -> String {
+        match self {
+            Self::Agent(agent) => agent.text(ink),
+            Self::Target(target) => target.text(ink),
+            Self::Owner(owner) => Fields::default()
+                .with("name", &owner.name)
+                .with("contact", &owner.contact)
+                .with("state", wire::shown(owner.state))
+                .with("version", owner.version.to_string())
+                .render(ink),
+            Self::Operator(operator) => Fields::default()
+                .with("name", &operator.name)
+                .with("roles", list(&operator.roles))
+                .with("state", wire::shown(operator.state))
+                .with("version", operator.version.to_string())
+                .render(ink),
+            Self::Verifier(verifier) => Fields::default()
+                .with("name", &verifier.name)
+                .each("targets", &verifier.targets)
+                .with("state", wire::shown(verifier.state))
+                .with("version", verifier.version.to_string())
+                .render(ink),
+        }
+    }
+}
+
+fn lifetime(seconds: Option<Seconds>) -> String {
+    seconds.map_or_else(
+        || NOTHING.to_owned(),
+        |seconds| humantime::format_duration(seconds.0).to_string(),
+    )
+}
+
+/// An entry that was retired, and what that ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct Retired {
+    #[serde(flatten)]
+    entry: Entry,
+    credentials: u64,
+    exact: bool,
+}
+
+impl Retired {
+    /// The entry, and how many live credentials its end ended.
+    pub(crate) const fn new(entry: Entry, credentials: u64, exact: bool) -> Self {
+        Self {
+            entry,
+            credentials,
+            exact,
+        }
+    }
+}
+
+impl View for Retired {
+    fn text(&self, ink: &Ink) -> String {
+        let ended = super::revocation::counted(self.credentials, self.exact);
+        let ended = Fields::default().with("ended", format!("{ended} credentials"));
+        format!("{}{}", self.entry.text(ink), ended.render(ink))
+    }
+}
+
+/// The whole broker issues again.
+#[derive(Debug, Serialize)]
+pub(crate) struct Resumed {
+    /// Always true.
+    pub(crate) resumed: bool,
+}
+
+impl View for Resumed {
+    fn text(&self, _: &Ink) -> String {
+        "the broker issues again\n".to_owned()
+    }
+}
