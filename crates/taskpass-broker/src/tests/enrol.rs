@@ -102,3 +102,45 @@ async fn an_identity_ends_by_the_clock() {
     let ended = t.broker.standing(&proved, None).await.unwrap_err();
     assert_eq!(ended.reason(), "UNAUTHENTICATED");
 }
+
+#[tokio::test]
+async fn a_key_that_two_holders_had_does_not_enrol_again() {
+    let t = TestBroker::new().await;
+    let first = token(&t).await;
+    t.broker.enrol(&first, &csr()).await.unwrap();
+    let line = taskpass_store::Store::identity(&*t.store, &reader())
+        .await
+        .unwrap()
+        .unwrap();
+    let caller = crate::Standing {
+        key: line.current.key,
+        ..crate::testing::as_agent("reader")
+    };
+    let second = csr();
+    t.broker.renew_identity(&caller, &second).await.unwrap();
+    let theft = t.broker.renew_identity(&caller, &csr()).await.unwrap_err();
+    assert_eq!(theft.reason(), "IDENTITY_CONFLICT");
+
+    let fresh = token(&t).await;
+    let copied = t.broker.enrol(&fresh, &second).await.unwrap_err();
+    assert_eq!(copied.reason(), "INVALID_CSR");
+    let anew = t.broker.enrol(&fresh, &csr()).await.unwrap();
+    assert_eq!(anew.generation, 3);
+}
+
+#[tokio::test]
+async fn somebody_can_be_stopped_while_the_clock_is_not_trusted() {
+    use taskpass_core::registry::{RowKey, State};
+
+    let t = TestBroker::new().await;
+    t.start("reader", &["read"]).await.unwrap();
+    t.clock
+        .jump_to(t.now().minus(std::time::Duration::from_mins(10)));
+    assert!(!t.broker.clock_is_safe());
+    let ledger = RowKey::Verifier("ledger".parse().unwrap());
+    let row = t.broker.suspend(&ops(), ledger, "stolen").await.unwrap();
+    let taskpass_core::registry::Row::Verifier(verifier) = row.value else {
+        panic!("another kind");
+    };
+    assert_eq!(verifier.state, State::Suspended);
+}
