@@ -40,16 +40,16 @@ impl Broker {
             task.ended = Some(self.end(caller, &task, &live, now).await?);
             // Nothing can be issued any more. What was issued between the count and the commit, and
             // that no rule covers for long enough, gets a rule of its own.
-            let late = if live.count == 0 {
-                self.live_under(id, now).await?
-            } else {
+            let late = if live.may_live() {
                 self.unexpired_under(id, now).await?
+            } else {
+                self.live_under(id, now).await?
             };
             if late.last_expiry > live.last_expiry {
                 count = count.max(late.count);
                 self.revoke_rest(caller, &task, &late, now).await?;
             }
-        } else if live.count > 0 {
+        } else if live.may_live() {
             self.revoke_rest(caller, &task, &live, now).await?;
         }
         Ok((task, count))
@@ -71,7 +71,7 @@ impl Broker {
         let mut commit = Commit::new(now)
             .change(Change::EndTask { id: task.id, ended })
             .change(outbox(&entry)?);
-        if live.count > 0 {
+        if live.may_live() {
             commit.changes.push(Change::Revoke(draft(task, live)));
             commit
                 .changes

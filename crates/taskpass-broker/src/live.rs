@@ -209,3 +209,10 @@ pub(crate) struct LiveUnder {
     pub(crate) count: u64,
     pub(crate) last_expiry: Option<Timestamp>,
 }
+
+impl LiveUnder {
+    /// Whether something lives, or may: what was not looked at counts.
+    pub(crate) fn may_live(&self) -> bool {
+        self.count > 0 || !self.whole
+    }
+}

@@ -99,7 +99,7 @@ impl Gate {
         {
             let broker = &self.shared.broker;
             let recorded = broker
-                .record_refused_call(&proved.principal, method, &error)
+                .record_refused_call(&proved.principal, &short(method), &error)
                 .await;
             if let Err(error) = recorded {
                 return status::of(error).into_http();
@@ -155,7 +155,7 @@ impl Gate {
     fn row(&self, method: &str) -> Result<&'static Access, Error> {
         access::find(method, self.shared.reflection).ok_or_else(|| Error::MethodNotAllowed {
             caller: "nobody".to_owned(),
-            method: method.chars().take(128).collect(),
+            method: short(method),
         })
     }
 
@@ -194,6 +194,11 @@ impl Service<Request<Incoming>> for Gate {
         let gate = self.clone();
         Box::pin(async move { Ok(gate.handle(request).await) })
     }
+}
+
+/// A method's name as far as one of ours can be long: the caller chose it.
+fn short(method: &str) -> String {
+    method.chars().take(128).collect()
 }
 
 /// The trace id of a W3C `traceparent`, if it is a well-formed one.

@@ -257,3 +257,24 @@ async fn in_the_last_second_of_a_task_it_is_over() {
         assert_eq!(error.reason(), "TASK_NOT_ACTIVE");
     }
 }
+
+#[tokio::test]
+async fn completing_ends_what_lives_in_a_tree_too_large_to_be_counted() {
+    let t = TestBroker::new().await;
+    let root = t.start("reader", &["read"]).await.unwrap();
+    let child = t
+        .start_under("reader", &["read"], Some(root))
+        .await
+        .unwrap();
+    let token = t.token("reader", child).await.unwrap();
+    for _ in 0..4_100 {
+        t.start_under("reader", &["read"], Some(root))
+            .await
+            .unwrap();
+    }
+    t.broker
+        .complete_task(&as_agent("reader"), root)
+        .await
+        .unwrap();
+    assert!(!t.is_active(&token).await);
+}
