@@ -18,6 +18,8 @@ mod check;
 mod ledger;
 #[path = "crash/load.rs"]
 mod load;
+#[path = "crash/witness.rs"]
+mod witness;
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use tokio::task::JoinSet;
 use check::{Numbers, Which, check};
 use ledger::Ledger;
 use load::{LEDGER, Operator, READ, Worker};
+use witness::Witness;
 
 const BIN: &str = env!("CARGO_BIN_EXE_taskpass");
 /// Connections of agents that nobody revokes.
@@ -139,6 +142,7 @@ impl Drop for Ended {
 
 async fn killed_again_and_again(mut broker: Broker, command: &[&str], rounds: u64) {
     let (ledger, mut numbers) = (Ledger::default(), Numbers::new());
+    let witness = Witness::default();
     let rng: Arc<dyn Rng> = Arc::new(SystemRng::new());
     let clock = SystemClock::new();
     for round in 0..rounds {
@@ -150,7 +154,9 @@ async fn killed_again_and_again(mut broker: Broker, command: &[&str], rounds: u6
             Which::Since(first)
         };
         let victim = format!("victim-{round}");
+        let asking = witness.ask(&broker);
         under_load(&mut broker, &ledger, &rng, &victim, Broker::kill9).await;
+        drop(asking);
         if round % 2 == 1 {
             killed_while_starting(&broker, command, &rng).await;
         }
@@ -158,6 +164,7 @@ async fn killed_again_and_again(mut broker: Broker, command: &[&str], rounds: u6
         broker.restart();
         let up = clock.monotonic();
         check(&broker, &ledger, &mut numbers, which).await;
+        witness.check(&broker);
         let (handed, asked) = {
             let notes = ledger.notes();
             (notes.handed.len(), notes.asked.len())
@@ -168,7 +175,9 @@ async fn killed_again_and_again(mut broker: Broker, command: &[&str], rounds: u6
             clock.monotonic().saturating_sub(up),
         ];
         println!(
-            "round {round}: {handed} handed out, {asked} endings, load, start, check {took:?}"
+            "round {round}: {handed} handed out, {asked} endings, {} checkpoints; load, start, \
+             check {took:?}",
+            witness.seen()
         );
     }
     let notes = ledger.notes();
@@ -186,6 +195,7 @@ async fn killed_again_and_again(mut broker: Broker, command: &[&str], rounds: u6
         lives > 20 && acknowledged > 10,
         "no load: {lives} live, {acknowledged} ended"
     );
+    assert!(witness.seen() > 2, "no checkpoints were seen");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -200,6 +200,7 @@ fn env_says_what_a_terminal_needs() {
         "TASKPASS_ADDR",
         "TASKPASS_HTTP",
         "TASKPASS_IDENTITY",
+        "TASKPASS_OAUTH",
         "TASKPASS_OPS",
     ];
     assert_eq!(names, expected);

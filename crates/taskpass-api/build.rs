@@ -6,6 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     let files = [
         "types",
+        "audit",
         "registry",
         "enrolment",
         "task",
@@ -13,6 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "revocation",
         "verification",
         "key",
+        "policy",
     ]
     .map(|name| root.join(format!("taskpass/v1/{name}.proto")));
     println!("cargo:rerun-if-changed={}", root.display());

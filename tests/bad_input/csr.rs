@@ -117,6 +117,7 @@ async fn signing_requests_for_a_task() {
             task_id: task_id.clone(),
             csr,
             ttl: None,
+            ..v1::IssueCertificateRequest::default()
         };
         let answer = refused(within(credentials.issue_certificate(request)).await);
         assert_eq!(answer.reason, "INVALID_CSR", "{what}: {answer}");
@@ -131,6 +132,7 @@ async fn signing_requests_for_a_task() {
         task_id,
         csr: csr(|_| {}).into(),
         ttl: None,
+        ..v1::IssueCertificateRequest::default()
     };
     within(credentials.issue_certificate(request))
         .await

@@ -155,6 +155,7 @@ impl Worker {
             task_id: task.clone(),
             csr: key.csr_der().to_vec().into(),
             ttl: None,
+            ..IssueCertificateRequest::default()
         };
         match self.services.credentials().issue_certificate(request).await {
             Ok(reply) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use taskpass_core::identity::Principal;
+use taskpass_core::listing::ListId;
 use taskpass_core::registry::{Registry, RowKey};
 use taskpass_core::rng::Rng;
 use taskpass_core::spiffe::{SpiffeId, TrustDomain};
@@ -14,11 +15,14 @@ use taskpass_issuer::{Issuer, IssuerConfig, KeyEncryptionKey};
 use taskpass_policy::Engine;
 use taskpass_store::{Birth, Commit, CommitError, Committed, Store, StoreError};
 
+use crate::client_keys::Assertions;
 use crate::clock::WatchedClock;
-use crate::crl::RevokedCertificates;
 use crate::denials::Denials;
 use crate::error::Error;
+use crate::lists::{Cache, CrlName, CrlNumbers, RevokedLists};
 use crate::metrics::Metrics;
+use crate::places::{self, Places};
+use crate::reap::Unrecorded;
 
 /// Limits and defaults, beneath the code's hard maxima.
 #[derive(Debug, Clone)]
@@ -89,6 +93,9 @@ pub enum OpenError {
     /// The keys did not open.
     #[error("the signing keys could not be unsealed")]
     Keys(#[from] taskpass_issuer::OpenError),
+    /// The key that orders places on lists could not be read or drawn.
+    #[error("the key of the published lists could not be opened")]
+    Lists(#[source] Error),
     /// The first entry could not be written.
     #[error("the start could not be recorded")]
     Record(#[source] Error),
@@ -105,8 +112,15 @@ pub struct Broker {
     pub(crate) registry: ArcSwap<Registry>,
     pub(crate) issuer: ArcSwap<Issuer>,
     reloading_keys: tokio::sync::Mutex<()>,
+    keys_seen: tokio::sync::watch::Sender<u64>,
     pub(crate) denials: Denials,
-    pub(crate) revoked_certificates: RevokedCertificates,
+    pub(crate) reaped: Unrecorded,
+    pub(crate) assertions: Assertions,
+    pub(crate) places: Places,
+    pub(crate) revoked_lists: RevokedLists,
+    pub(crate) status_documents: Cache<ListId>,
+    pub(crate) crl_documents: Cache<CrlName>,
+    pub(crate) crl_numbers: CrlNumbers,
     pub(crate) metrics: Metrics,
 }
 
@@ -125,6 +139,9 @@ impl Broker {
         let records = deps.store.keys().await?;
         let issuer = Issuer::open(records, issuer_config(deps.store.birth()), &deps.kek)?;
         let clock = WatchedClock::new(deps.clock, deps.store.last_committed_at());
+        let list_key = places::list_key(&deps.store, &*deps.rng, clock.now())
+            .await
+            .map_err(OpenError::Lists)?;
         let broker = Self {
             policy: deps.policy,
             kek: deps.kek,
@@ -134,8 +151,15 @@ impl Broker {
             registry: ArcSwap::from_pointee(Registry::from_rows(rows)),
             issuer: ArcSwap::from_pointee(issuer),
             reloading_keys: tokio::sync::Mutex::default(),
+            keys_seen: tokio::sync::watch::Sender::default(),
             denials: Denials::default(),
-            revoked_certificates: RevokedCertificates::default(),
+            reaped: Unrecorded::default(),
+            assertions: Assertions::since(deps.store.last_committed_at()),
+            places: Places::new(list_key),
+            revoked_lists: RevokedLists::default(),
+            status_documents: Cache::default(),
+            crl_documents: Cache::default(),
+            crl_numbers: CrlNumbers::default(),
             metrics: Metrics::default(),
             store: deps.store,
         };
@@ -172,6 +196,11 @@ impl Broker {
     /// Tells of each newer rule's `seq`.
     pub fn watch_rules(&self) -> tokio::sync::watch::Receiver<u64> {
         self.store.rules().subscribe()
+    }
+
+    /// Tells whenever the keys have changed.
+    pub fn watch_keys(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.keys_seen.subscribe()
     }
 
     /// The keys and authorities of this moment.
@@ -229,6 +258,8 @@ impl Broker {
         let issuer = Issuer::open(records, issuer_config(self.birth()), &self.kek)
             .map_err(Error::internal)?;
         self.issuer.store(Arc::new(issuer));
+        self.keys_seen
+            .send_modify(|seen| *seen = seen.wrapping_add(1));
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 //! Completing a task: its agent says that the work is done.
 
-use taskpass_core::audit::{Entry, EntryKind, Outcome, RevocationFacts};
+use taskpass_core::audit::{Cause, Entry, EntryKind, Outcome, RevocationFacts};
 use taskpass_core::identity::Principal;
 use taskpass_core::revocation::{RuleDraft, Selector};
 use taskpass_core::task::{EndReason, Ended, Task, TaskState};
-use taskpass_core::{TaskId, Timestamp};
-use taskpass_store::{Change, Commit};
+use taskpass_core::{DecisionId, TaskId, Timestamp};
+use taskpass_store::{Change, Commit, CommitError, Guard, Refusal};
 
 use crate::broker::Broker;
 use crate::entry::outbox;
@@ -22,63 +22,86 @@ impl Broker {
     pub async fn complete_task(&self, caller: &Standing, id: TaskId) -> Result<(Task, u64), Error> {
         let agent = calling_agent(caller)?;
         let now = self.clock.safe_now()?;
-        let task = self
-            .store
-            .task(id)
-            .await?
-            .filter(|task| task.agent == *agent);
-        let Some(mut task) = task else {
+        let Some(mut task) = self.own_task(agent, id).await? else {
             let error = Error::TaskNotFound { task: id };
             let mut entry = self.entry(caller, now, EntryKind::TaskEnd, Outcome::Deny);
             entry.task = Some(id);
             self.record_denial(entry, &error).await?;
             return Err(error);
         };
-        let live = self.live_under(id, now).await?;
-        let mut count = live.count;
+        let mut live = self.live_under(id, now).await?;
         if task.state(now) == TaskState::Active {
-            task.ended = Some(self.end(caller, &task, &live, now).await?);
-            // Nothing can be issued any more. What was issued between the count and the commit, and
-            // that no rule covers for long enough, gets a rule of its own.
-            let late = if live.may_live() {
-                self.unexpired_under(id, now).await?
-            } else {
-                self.live_under(id, now).await?
-            };
-            if late.last_expiry > live.last_expiry {
-                count = count.max(late.count);
-                self.revoke_rest(caller, &task, &late, now).await?;
+            if let Some((ended, entry)) = self.end(caller, &task, &live, now).await? {
+                task.ended = Some(ended);
+                let count = self.end_late(caller, &task, &live, entry, now).await?;
+                return Ok((task, count));
             }
-        } else if live.may_live() {
-            self.revoke_rest(caller, &task, &live, now).await?;
+            // Somebody else ended it meanwhile: this is as completing again.
+            task = self.own_task(agent, id).await?.unwrap_or(task);
+            live = self.live_under(id, now).await?;
         }
-        Ok((task, count))
+        if live.may_live() {
+            self.revoke_rest(caller, &task, &live, None, now).await?;
+        }
+        Ok((task, live.count))
     }
 
-    /// Commits the end, and the rule about what lives, together.
+    /// Nothing can be issued any more. What was issued between the count and the commit, and that no
+    /// rule covers for long enough, gets a rule of its own. Returns how many credentials lived.
+    async fn end_late(
+        &self,
+        caller: &Standing,
+        task: &Task,
+        live: &LiveUnder,
+        ended_by: DecisionId,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let late = if live.may_live() {
+            self.unexpired_under(task.id, now).await?
+        } else {
+            self.live_under(task.id, now).await?
+        };
+        if late.last_expiry <= live.last_expiry {
+            return Ok(live.count);
+        }
+        self.revoke_rest(caller, task, &late, Some(ended_by), now)
+            .await?;
+        Ok(live.count.max(late.count))
+    }
+
+    /// Commits the end, and the rule about what lives, together. Returns the end, and the id of its
+    /// entry; nothing if the task had ended before.
     async fn end(
         &self,
         caller: &Standing,
         task: &Task,
         live: &LiveUnder,
         now: Timestamp,
-    ) -> Result<Ended, Error> {
+    ) -> Result<Option<(Ended, DecisionId)>, Error> {
         let ended = Ended {
             at: now,
             reason: EndReason::Completed,
         };
         let entry = self.end_entry(caller, task, now);
         let mut commit = Commit::new(now)
+            .guard(Guard::NotEnded { id: task.id })
             .change(Change::EndTask { id: task.id, ended })
             .change(outbox(&entry)?);
         if live.may_live() {
             commit.changes.push(Change::Revoke(draft(task, live)));
-            commit
-                .changes
-                .push(outbox(&self.revoke_entry(caller, task, live, now))?);
+            commit.changes.push(outbox(&self.revoke_entry(
+                caller,
+                task,
+                live,
+                Some(entry.id),
+                now,
+            ))?);
         }
-        self.commit(commit).await.map_err(Error::from_commit)?;
-        Ok(ended)
+        match self.commit(commit).await {
+            Ok(_) => Ok(Some((ended, entry.id))),
+            Err(CommitError::Refused(Refusal::TaskNotLive { .. })) => Ok(None),
+            Err(error) => Err(Error::from_commit(error)),
+        }
     }
 
     async fn revoke_rest(
@@ -86,9 +109,10 @@ impl Broker {
         caller: &Standing,
         task: &Task,
         live: &LiveUnder,
+        ended_by: Option<DecisionId>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let entry = self.revoke_entry(caller, task, live, now);
+        let entry = self.revoke_entry(caller, task, live, ended_by, now);
         let commit = Commit::new(now)
             .change(Change::Revoke(draft(task, live)))
             .change(outbox(&entry)?);
@@ -103,22 +127,20 @@ impl Broker {
         caller: &Standing,
         task: &Task,
         live: &LiveUnder,
+        ended_by: Option<DecisionId>,
         now: Timestamp,
     ) -> Entry {
         let mut entry = self.end_entry(caller, task, now);
         entry.kind = EntryKind::Revoke;
-        entry.revocation = Some(RevocationFacts {
-            credentials: Some(live.count),
-            exact: Some(live.whole),
-            ..RevocationFacts::from(&Selector::Task(task.id))
-        });
+        let selector = Selector::Task(task.id);
+        entry.revocation = Some(RevocationFacts::new(&selector, live.count, live.whole));
+        entry.cause = ended_by.map(Cause::Entry);
         entry
     }
 
     fn end_entry(&self, caller: &Standing, task: &Task, now: Timestamp) -> Entry {
         let mut entry = self.entry(caller, now, EntryKind::TaskEnd, Outcome::Done);
-        entry.task = Some(task.id);
-        entry.ancestors.clone_from(&task.ancestors);
+        entry.set_task(task);
         entry.reason = Some(EndReason::Completed.to_string());
         entry
     }

@@ -19,7 +19,26 @@ const WINDOW: Duration = Duration::from_mins(1);
 struct Window {
     began: Timestamp,
     seen: u64,
+    /// Of earlier windows, counted and not recorded yet.
+    owed: u64,
 }
+
+impl Window {
+    const fn beginning(began: Timestamp) -> Self {
+        Self {
+            began,
+            seen: 0,
+            owed: 0,
+        }
+    }
+
+    const fn uncounted(&self) -> u64 {
+        self.seen.saturating_sub(BUDGET).saturating_add(self.owed)
+    }
+}
+
+/// Who, and how many denials were not recorded by themselves.
+pub(crate) type Counted = (Option<Principal>, u64);
 
 /// Denials by caller; nobody in particular (an enrolment without an identity) is a caller too.
 #[derive(Debug, Default)]
@@ -31,26 +50,43 @@ impl Denials {
     /// Whether this denial is to be recorded by itself.
     pub(crate) fn admit(&self, caller: Option<&Principal>, now: Timestamp) -> bool {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.entry(caller.cloned()).or_insert(Window {
-            began: now,
-            seen: 0,
-        });
+        let window = windows
+            .entry(caller.cloned())
+            .or_insert_with(|| Window::beginning(now));
         window.seen += 1;
         window.seen <= BUDGET
     }
 
-    /// The windows that have ended: who, and how many denials were not recorded by themselves.
-    pub(crate) fn drain(&self, now: Timestamp) -> Vec<(Option<Principal>, u64)> {
+    /// Takes the counts of the windows that have ended.
+    pub(crate) fn drain(&self, now: Timestamp) -> Vec<Counted> {
+        self.take(|window| now.since(window.began) >= WINDOW)
+    }
+
+    /// Takes all counts.
+    pub(crate) fn drain_all(&self) -> Vec<Counted> {
+        self.take(|_| true)
+    }
+
+    fn take(&self, ended: impl Fn(&Window) -> bool) -> Vec<Counted> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut ended = Vec::new();
+        let mut counts = Vec::new();
         windows.retain(|caller, window| {
-            let live = now.since(window.began) < WINDOW;
-            if !live && window.seen > BUDGET {
-                ended.push((caller.clone(), window.seen - BUDGET));
+            let live = !ended(window);
+            if !live && window.uncounted() > 0 {
+                counts.push((caller.clone(), window.uncounted()));
             }
             live
         });
-        ended
+        counts
+    }
+
+    /// Gives back a count that could not be recorded.
+    pub(crate) fn put_back(&self, (caller, count): Counted, now: Timestamp) {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = windows
+            .entry(caller)
+            .or_insert_with(|| Window::beginning(now));
+        window.owed = window.owed.saturating_add(count);
     }
 }
 
@@ -75,5 +111,17 @@ mod tests {
             [(Some(bot.clone()), 40)]
         );
         assert!(denials.admit(Some(&bot), Timestamp::from_secs(160)));
+    }
+
+    #[test]
+    fn a_count_that_was_given_back_takes_nothing_of_the_next_budget() {
+        let denials = Denials::default();
+        let now = Timestamp::from_secs(100);
+        denials.put_back((None, 40), now);
+        let recorded = (0..61).filter(|_| denials.admit(None, now)).count();
+        assert_eq!(recorded, 60);
+        assert_eq!(denials.drain(now), []);
+        assert_eq!(denials.drain_all(), [(None, 41)]);
+        assert_eq!(denials.drain_all(), []);
     }
 }

@@ -1,7 +1,7 @@
 //! How callers become callers, and stay themselves: enrolment and renewal.
 
 use taskpass_core::Timestamp;
-use taskpass_core::audit::{Entry, EntryKind, Outcome};
+use taskpass_core::audit::{Attestation, EnrolmentFacts, Entry, EntryKind, IdentityFacts, Outcome};
 use taskpass_core::enrolment::{self, ENROLMENT_TTL, Enrolment};
 use taskpass_core::identity::{IdentityLine, Principal, Succession};
 use taskpass_core::registry::{Registry, RowKey, State};
@@ -11,7 +11,7 @@ use taskpass_issuer::{CsrKey, Hierarchy, SignedIdentity};
 use taskpass_store::{Change, Commit, CommitError, Guard, Refusal};
 
 use crate::broker::Broker;
-use crate::entry::outbox;
+use crate::entry::{concern, outbox};
 use crate::error::Error;
 use crate::standing::{Standing, active_caller};
 
@@ -52,7 +52,8 @@ impl Broker {
         principal: &Principal,
     ) -> Result<FreshToken, Error> {
         let now = self.clock.safe_now()?;
-        check_enrollable(&self.registry.load(), principal)?;
+        let registry = self.registry.load_full();
+        check_enrollable(&registry, principal)?;
         let (token, hash) = enrolment::generate(&*self.rng);
         let expires_at = now.plus(ENROLMENT_TTL);
         let enrolment = Enrolment {
@@ -63,6 +64,11 @@ impl Broker {
         };
         let mut entry = self.entry(caller, now, EntryKind::EnrolmentToken, Outcome::Done);
         entry.subject = Some(principal.to_string());
+        concern(&mut entry, &registry, principal);
+        entry.enrolment = Some(EnrolmentFacts {
+            token: hash,
+            expires_at,
+        });
         let commit = Commit::new(now)
             .change(Change::PutEnrolment { hash, enrolment })
             .change(outbox(&entry)?);
@@ -82,7 +88,9 @@ impl Broker {
             && (error.is_denial() || matches!(error, Error::InvalidCsr { .. }))
         {
             let now = self.clock.now();
-            let entry = Entry::new(self.decision_id(now), now, EntryKind::Enrol, Outcome::Deny);
+            let mut entry = Entry::new(self.decision_id(now), now, EntryKind::Enrol, Outcome::Deny);
+            let hash = enrolment::hash_presented(token);
+            entry.attestation = hash.map(|token| Attestation::EnrolmentToken { token });
             self.record_denial(entry, error).await?;
         }
         outcome
@@ -119,6 +127,7 @@ impl Broker {
             broken_at: None,
         };
         let mut entry = Entry::new(self.decision_id(now), now, EntryKind::Enrol, Outcome::Allow);
+        entry.attestation = Some(Attestation::EnrolmentToken { token: hash });
         describe(&mut entry, &registry, &next);
         let mut commit = Commit::new(now)
             .guard(Guard::EnrolmentPending { hash })
@@ -214,7 +223,7 @@ impl Broker {
             ..line.clone()
         };
         let mut entry = self.entry(caller, now, EntryKind::Theft, Outcome::Deny);
-        entry.generation = Some(line.generation);
+        entry.subject = Some(line.principal.to_string());
         entry.reason = Some(Error::IdentityConflict.reason().to_owned());
         tracing::error!(principal = %line.principal, generation = line.generation,
             "two keys claimed to follow one identity; it has ended");
@@ -288,12 +297,9 @@ fn generation(present: Option<&IdentityLine>, principal: &Principal) -> Guard {
 
 fn describe(entry: &mut Entry, registry: &Registry, line: &IdentityLine) {
     entry.subject = Some(line.principal.to_string());
-    entry.generation = Some(line.generation);
     entry.actor = Some(line.principal.clone());
-    if let Principal::Agent(name) = &line.principal {
-        entry.agent = Some(name.clone());
-        entry.owner = registry.agent(name).map(|row| row.value.owner.clone());
-    }
+    entry.identity = Some(IdentityFacts::from(line));
+    concern(entry, registry, &line.principal);
 }
 
 fn row_key(principal: &Principal) -> RowKey {

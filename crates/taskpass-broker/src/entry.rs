@@ -1,13 +1,15 @@
 //! Making audit entries, and the commits that hold nothing else.
 
 use taskpass_core::Timestamp;
-use taskpass_core::audit::{DecisionFacts, Entry, EntryKind, Outcome};
+use taskpass_core::audit::{Attestation, DecisionFacts, Entry, EntryKind, MAX_ENTRY_LEN, Outcome};
 use taskpass_core::identity::Principal;
+use taskpass_core::registry::Registry;
 use taskpass_store::{Change, Commit, Lane, MetaKey, Outboxed};
 
 use crate::broker::Broker;
+use crate::denials::Counted;
 use crate::error::Error;
-use crate::standing::Standing;
+use crate::standing::{Proved, Standing};
 
 impl Broker {
     /// An entry about what `caller` did, with the fields that every such entry has.
@@ -20,16 +22,19 @@ impl Broker {
     ) -> Entry {
         let mut entry = Entry::new(self.decision_id(now), now, kind, outcome);
         entry.actor = Some(caller.caller.principal());
-        entry.generation = Some(caller.generation);
-        entry.trace_id.clone_from(&caller.trace_id);
-        if let Principal::Agent(name) = caller.caller.principal() {
-            entry.owner = self
-                .registry
-                .load()
-                .agent(&name)
-                .map(|row| row.value.owner.clone());
-            entry.agent = Some(name);
+        match &caller.client_key {
+            None => {
+                entry.generation = Some(caller.generation);
+                entry.attestation = Some(Attestation::Mtls { key: caller.key });
+            }
+            Some(key) => entry.attestation = Some(Attestation::PrivateKeyJwt { key: key.clone() }),
         }
+        entry.trace_id.clone_from(&caller.trace_id);
+        concern(
+            &mut entry,
+            &self.registry.load(),
+            &caller.caller.principal(),
+        );
         entry
     }
 
@@ -57,21 +62,15 @@ impl Broker {
     /// Records that a call of a proved identity was refused before any handler saw it.
     pub async fn record_refused_call(
         &self,
-        principal: &Principal,
+        proved: &Proved,
         method: &str,
         error: &Error,
     ) -> Result<(), Error> {
         let now = self.background_now();
         let mut entry = Entry::new(self.decision_id(now), now, EntryKind::Call, Outcome::Deny);
-        entry.actor = Some(principal.clone());
-        if let Principal::Agent(name) = principal {
-            entry.owner = self
-                .registry
-                .load()
-                .agent(name)
-                .map(|row| row.value.owner.clone());
-            entry.agent = Some(name.clone());
-        }
+        entry.actor = Some(proved.principal.clone());
+        entry.attestation = Some(Attestation::Mtls { key: proved.key });
+        concern(&mut entry, &self.registry.load(), &proved.principal);
         entry.subject = Some(method.to_owned());
         self.record_denial(entry, error).await
     }
@@ -106,20 +105,16 @@ impl Broker {
         let mut started = Entry::new(self.decision_id(now), now, EntryKind::Broker, Outcome::Done);
         started.subject = Some(format!("taskpass {}", env!("CARGO_PKG_VERSION")));
         started.reason = Some("started".to_owned());
+        // Beside revocations: a broker that cannot start cannot empty the outbox either.
         let mut commit = Commit::new(now)
-            .in_lane(Lane::Background)
+            .in_lane(Lane::Urgent)
             .change(outbox(&started)?);
         let hash = self.policy_hash();
         let known = self.store.meta(MetaKey::PolicySet).await?;
         if known.as_deref() != Some(hash.as_bytes().as_slice()) {
-            let mut loaded =
-                Entry::new(self.decision_id(now), now, EntryKind::Policy, Outcome::Done);
-            loaded.subject = Some(hash.to_string());
-            loaded.reason = Some("a policy set came into force".to_owned());
-            commit = commit.change(outbox(&loaded)?).change(Change::PutMeta {
-                key: MetaKey::PolicySet,
-                value: hash.as_bytes().to_vec(),
-            });
+            for change in self.came_into_force(now, hash)? {
+                commit = commit.change(change);
+            }
         }
         self.commit(commit)
             .await
@@ -138,26 +133,100 @@ impl Broker {
     /// Records the denials that were beyond their callers' budgets, one entry a window.
     pub async fn record_counted_denials(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        for (caller, count) in self.denials.drain(now) {
-            let mut entry = Entry::new(
-                self.decision_id(now),
-                now,
-                EntryKind::Denials,
-                Outcome::Deny,
-            );
-            entry.actor = caller;
-            entry.count = Some(count);
-            self.record(entry).await?;
-        }
-        Ok(())
+        self.record_counts(self.denials.drain(now), now).await
     }
+
+    /// Records also those of windows that have not ended, before a stop.
+    pub async fn record_all_denials(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.record_counts(self.denials.drain_all(), now).await
+    }
+
+    /// What cannot be recorded now is kept for the next time.
+    async fn record_counts(&self, counts: Vec<Counted>, now: Timestamp) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        for (caller, count) in counts {
+            let id = self.decision_id(now);
+            let mut entry = Entry::new(id, now, EntryKind::Denials, Outcome::Deny);
+            if let Some(caller) = &caller {
+                concern(&mut entry, &self.registry.load(), caller);
+            }
+            entry.actor.clone_from(&caller);
+            entry.count = Some(count);
+            if let Err(error) = self.record(entry).await {
+                self.denials.put_back((caller, count), now);
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+}
+
+/// Says of an entry that it concerns `principal`: of an agent also who answers for it.
+pub(crate) fn concern(entry: &mut Entry, registry: &Registry, principal: &Principal) {
+    if let Principal::Agent(name) = principal {
+        entry.owner = registry.agent(name).map(|row| row.value.owner.clone());
+        entry.agent = Some(name.clone());
+    }
+}
+
+/// An entry that the log cannot hold. The limits of its fields are such that there is none.
+#[derive(Debug, thiserror::Error)]
+#[error("an audit entry of kind {kind} has {found} bytes, more than {MAX_ENTRY_LEN}")]
+struct EntryTooLarge {
+    kind: EntryKind,
+    found: usize,
 }
 
 /// The change that puts `entry` into the outbox.
 pub(crate) fn outbox(entry: &Entry) -> Result<Change, Error> {
-    let json = serde_json::to_vec(entry).map_err(Error::internal)?;
     Ok(Change::Outbox(Outboxed {
         id: entry.id,
-        json: json.into(),
+        json: to_json(entry)?,
     }))
+}
+
+/// The entry as it is logged.
+///
+/// What cannot be recorded does not happen: an entry that the log could not hold fails the commit
+/// that it belongs to.
+pub(crate) fn to_json(entry: &Entry) -> Result<bytes::Bytes, Error> {
+    let json = serde_json::to_vec(entry).map_err(Error::internal)?;
+    if json.len() > MAX_ENTRY_LEN {
+        return Err(Error::internal(EntryTooLarge {
+            kind: entry.kind,
+            found: json.len(),
+        }));
+    }
+    Ok(json.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taskpass_core::DecisionId;
+    use taskpass_core::rng::SeededRng;
+
+    #[test]
+    fn what_the_log_cannot_hold_is_not_committed() {
+        let id = DecisionId::generate(Timestamp::ZERO, &SeededRng::new(1));
+        let mut entry = Entry::new(id, Timestamp::ZERO, EntryKind::Read, Outcome::Done);
+        entry.subject = Some(String::new());
+        let empty = serde_json::to_vec(&entry).unwrap().len();
+        for (longer, fits) in [(0, true), (1, false)] {
+            entry.subject = Some("x".repeat(MAX_ENTRY_LEN - empty + longer));
+            match outbox(&entry) {
+                Ok(_) => assert!(fits),
+                Err(error) => {
+                    assert!(!fits);
+                    assert_eq!(error.reason(), "INTERNAL");
+                    let source = std::error::Error::source(&error).unwrap().to_string();
+                    assert_eq!(
+                        source,
+                        "an audit entry of kind read has 65536 bytes, more than 65535"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -180,6 +180,32 @@ pub enum Error {
         /// What was named.
         key: RowKey,
     },
+    /// No such log is kept.
+    #[error("there is no log {log}; kept are {kept}")]
+    LogNotFound {
+        /// What was named.
+        log: String,
+        /// Which logs there are.
+        kept: String,
+    },
+    /// The log does not have the entry, or does not have it yet.
+    #[error("{what}; what happened just now is logged within about a second")]
+    NotLogged {
+        /// What was asked for, and what there is.
+        what: String,
+    },
+    /// The keys are not such that this could be done.
+    #[error("{message}")]
+    KeyNotReady {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The certificate of an authority is not acceptable.
+    #[error("`certificate`: {message}")]
+    InvalidCertificate {
+        /// Why.
+        message: String,
+    },
     /// No such key.
     #[error("there is no key `{key}`")]
     KeyNotFound {
@@ -229,6 +255,9 @@ pub enum Error {
     /// The store, or the outbox of the log, does not take writes.
     #[error("the store does not take writes")]
     StoreUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The audit log cannot be read or written.
+    #[error("the audit log is not available")]
+    LogUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Our own fault.
     #[error("an internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -281,7 +310,12 @@ impl Error {
                 RowKey::Verifier(_) => "VERIFIER_NOT_FOUND",
                 RowKey::System => "NOT_FOUND",
             },
+            Self::LogNotFound { .. } => "LOG_NOT_FOUND",
+            Self::NotLogged { .. } => "ENTRY_NOT_FOUND",
+            Self::LogUnavailable(_) => "LOG_UNAVAILABLE",
             Self::KeyNotFound { .. } => "KEY_NOT_FOUND",
+            Self::KeyNotReady { .. } => "KEY_NOT_READY",
+            Self::InvalidCertificate { .. } => "INVALID_CERTIFICATE",
             Self::AlreadyRegistered { .. } => "ALREADY_REGISTERED",
             Self::IdempotencyKeyReused { .. } => "IDEMPOTENCY_KEY_REUSED",
             Self::VersionChanged { .. } => "VERSION_CHANGED",
@@ -320,6 +354,11 @@ impl Error {
         Self::Internal(Box::new(source))
     }
 
+    /// The audit log cannot be read or written.
+    pub(crate) fn log(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::LogUnavailable(Box::new(source))
+    }
+
     /// A malformed field.
     pub fn field(field: &'static str, expected: impl Into<String>) -> Self {
         Self::InvalidField {
@@ -335,9 +374,12 @@ fn field_reason(field: &str) -> &'static str {
         "purpose" => "INVALID_PURPOSE",
         "reason" => "INVALID_REASON",
         "selector" => "INVALID_SELECTOR",
+        "key" => "INVALID_KEY",
+        "key_encryption_key" => "WRONG_KEK",
         "name" => "INVALID_NAME",
         "uri" | "target" => "INVALID_TARGET",
         "valid_until" => "INVALID_VALID_UNTIL",
+        "from" | "until" => "INVALID_PERIOD",
         "idempotency_key" => "INVALID_IDEMPOTENCY_KEY",
         _ => "INVALID_FIELD",
     }
@@ -388,6 +430,7 @@ impl Error {
                 // Somebody keeps changing what the decision reads: the caller may well try again.
                 Refusal::Changed { .. }
                 | Refusal::GenerationChanged
+                | Refusal::PlacesLeased { .. }
                 | Refusal::MetaChanged { .. } => Self::QueueFull,
             },
         }

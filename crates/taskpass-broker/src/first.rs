@@ -4,10 +4,9 @@
 
 use std::time::Duration;
 
-use taskpass_core::audit::{Entry, EntryKind, Outcome};
+use taskpass_core::audit::{EnrolmentFacts, Entry, EntryKind, Outcome};
 use taskpass_core::enrolment::{self, Enrolment};
 use taskpass_core::identity::Principal;
-use taskpass_core::key::KeyRecord;
 use taskpass_core::registry::{Row, RowKey};
 use taskpass_core::rng::Rng;
 use taskpass_core::secret::Secret;
@@ -18,6 +17,8 @@ use taskpass_store::{Change, Commit, Guard, Store};
 
 use crate::entry::outbox;
 use crate::error::Error;
+use crate::keys::made;
+use crate::registry::state;
 
 /// Makes both hierarchies and every signing key, and records them. Once, for an empty store.
 pub async fn first_keys(
@@ -69,8 +70,7 @@ pub async fn first_rows(
             EntryKind::Registry,
             Outcome::Done,
         );
-        entry.subject = Some(key.to_string());
-        entry.count = Some(1);
+        describe_row(&mut entry, &row, 1);
         entry.reason = Some("registered when the broker was made".to_owned());
         let commit = Commit::new(now)
             .guard(Guard::Unchanged { key, version: 0 })
@@ -90,10 +90,11 @@ pub async fn first_enrolment(
     now: Timestamp,
 ) -> Result<Secret, Error> {
     let (token, hash) = enrolment::generate(rng);
+    let expires_at = now.plus(ttl);
     let enrolment = Enrolment {
         principal: principal.clone(),
         created_at: now,
-        expires_at: now.plus(ttl),
+        expires_at,
         used_at: None,
     };
     let mut entry = Entry::new(
@@ -103,6 +104,13 @@ pub async fn first_enrolment(
         Outcome::Done,
     );
     entry.subject = Some(principal.to_string());
+    if let Principal::Agent(name) = principal {
+        entry.agent = Some(name.clone());
+    }
+    entry.enrolment = Some(EnrolmentFacts {
+        token: hash,
+        expires_at,
+    });
     entry.reason = Some("made on the broker's own machine".to_owned());
     let commit = Commit::new(now)
         .change(Change::PutEnrolment { hash, enrolment })
@@ -111,15 +119,18 @@ pub async fn first_enrolment(
     Ok(token)
 }
 
-/// The entry about a key that was made or changed its state.
-pub(crate) fn made(record: &KeyRecord, rng: &dyn Rng, now: Timestamp) -> Entry {
-    let mut entry = Entry::new(
-        DecisionId::generate(now, rng),
-        now,
-        EntryKind::Key,
-        Outcome::Done,
-    );
-    entry.subject = Some(format!("{} {}", record.purpose, record.id));
-    entry.reason = Some(record.state.to_string());
-    entry
+/// Says of an entry which row was written, and whom that concerns.
+pub(crate) fn describe_row(entry: &mut Entry, row: &Row, version: u64) {
+    entry.subject = Some(row.key().to_string());
+    entry.version = Some(version);
+    entry.state = Some(state(row).as_str());
+    match row {
+        Row::Agent(agent) => {
+            entry.agent = Some(agent.name.clone());
+            entry.owner = Some(agent.owner.clone());
+        }
+        Row::Owner(owner) => entry.owner = Some(owner.name.clone()),
+        Row::Target(target) => entry.target = Some(target.uri.clone()),
+        Row::Operator(_) | Row::Verifier(_) | Row::System(_) => {}
+    }
 }

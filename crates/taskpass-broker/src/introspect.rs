@@ -53,6 +53,19 @@ impl Broker {
             self.metrics.introspected_inactive.one();
             return Ok(None);
         };
+        let found = self.valid(credential).await?;
+        match found {
+            Some(_) => self.metrics.introspected_active.one(),
+            None => self.metrics.introspected_inactive.one(),
+        }
+        Ok(found)
+    }
+
+    /// Whether a recognised credential is valid at this instant.
+    pub(crate) async fn valid(
+        &self,
+        credential: Credential,
+    ) -> Result<Option<Introspected>, Error> {
         let now = self.clock.now();
         let task = self.store.task(credential.task).await?;
         // A completed task's credentials end by its rule; between the two commits the record
@@ -61,10 +74,8 @@ impl Broker {
             matches!(task.state(now), TaskState::Completed | TaskState::Revoked)
         });
         if over || !self.is_live(&credential, now) {
-            self.metrics.introspected_inactive.one();
             return Ok(None);
         }
-        self.metrics.introspected_active.one();
         let purpose = task.map(|task| task.purpose).unwrap_or_default();
         Ok(Some(Introspected {
             credential,
@@ -72,7 +83,11 @@ impl Broker {
         }))
     }
 
-    async fn recognise(&self, presented: &Presented<'_>) -> Result<Option<Credential>, Error> {
+    /// The record of what was presented, if it is one of ours; whether it is valid is not asked.
+    pub(crate) async fn recognise(
+        &self,
+        presented: &Presented<'_>,
+    ) -> Result<Option<Credential>, Error> {
         let (id, digest, kind) = match presented {
             Presented::Token(token) => (
                 token_id(token),

@@ -41,8 +41,6 @@ use wanted::Wanted;
 pub(crate) use lookup::{check_system, targets_of, unchanged, unknown_agent};
 pub use wanted::{CertificateRequest, IssuedCertificate, IssuedToken, TokenRequest};
 
-/// How a caller attested itself: so far always by its identity certificate.
-pub(crate) const ATTESTATION: &str = "mtls";
 /// How often a decision is made again because the registry changed in between.
 pub(crate) const ATTEMPTS: u32 = 3;
 /// The most tokens in one batch.
@@ -105,6 +103,7 @@ impl Broker {
     async fn issue(&self, caller: &Standing, wanted: &Wanted<'_>) -> Result<Issued, Error> {
         let began = self.clock.monotonic();
         let agent = calling_agent(caller)?;
+        wanted.check_shape()?;
         let mut attempt = 0;
         let error = loop {
             attempt += 1;
@@ -124,8 +123,8 @@ impl Broker {
             }
         };
         if error.is_denial() {
-            self.record_denial(self.denied_entry(caller, wanted), &error)
-                .await?;
+            let entry = self.denied_entry(caller, agent, wanted).await?;
+            self.record_denial(entry, &error).await?;
         }
         Err(error)
     }
@@ -165,7 +164,7 @@ impl Broker {
                     purpose: &task.purpose,
                     depth: task.ancestors.len(),
                     ttl,
-                    attestation: ATTESTATION,
+                    attestation: caller.method(),
                     now,
                 },
             )
@@ -189,6 +188,7 @@ impl Broker {
         let mut guards = self.guards(&grant, &registry, &task, bound.as_ref());
         guards.push(Guard::NotRevoked(caller.facts.clone()));
         let mut entry = self.granted_entry(caller, wanted, &grant, &task, now);
+        let listed = self.place(wanted.credential_kind(), ends_at).await?;
         let signing = Signing {
             agent: &agent.value,
             task: &task,
@@ -196,6 +196,7 @@ impl Broker {
             bound,
             now,
             ends_at,
+            listed,
         };
         let signed = self.sign(grant, wanted, signing)?;
         // Step 6: record.

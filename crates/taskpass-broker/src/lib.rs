@@ -9,19 +9,26 @@
 //! | `start`, `complete`, `tasks` | tasks |
 //! | `issue` | the one way to a credential: look up, decide, clamp, sign, record, release |
 //! | `revoke`, `settle` | rules, and what follows from them |
-//! | `introspect`, `feed`, `crl` | how verifiers learn what is valid |
+//! | `introspect`, `feed`, `lists` | how verifiers learn what is valid |
+//! | `places` | where a credential stands on the lists |
 //! | `enrol` | how callers become callers |
+//! | `client_keys` | callers by a registered key instead of a certificate |
+//! | `own` | what an agent does with a token of its own: exchange it, give it up |
+//! | `keys` | the life of the signing keys |
 //! | `registry` | owners, agents, targets, operators, verifiers |
+//! | `policy` | which policies are in force, and what they say |
 //! | `reap`, `archive` | what happens in the background |
+//! | `audit` | reading the log that the archiver writes |
 //!
 //! What is guaranteed: no credential leaves [`Broker`] before it and the decision about it are on
 //! disk; what a decision read is checked again inside the commit that follows from it.
 
 mod archive;
+mod audit;
 mod broker;
+mod client_keys;
 mod clock;
 mod complete;
-mod crl;
 mod denials;
 mod enrol;
 mod entry;
@@ -30,8 +37,13 @@ mod feed;
 mod first;
 mod introspect;
 mod issue;
+mod keys;
+mod lists;
 mod live;
 pub mod metrics;
+mod own;
+mod places;
+mod policy;
 mod read;
 mod reap;
 mod registry;
@@ -45,18 +57,28 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use archive::Archiver;
+pub use archive::{Archiver, LogSettings};
+pub use audit::{
+    AuditLog, Consistency, EntryPage, EntryQuery, Export, Inclusion, KeptLog, LogFile, LoggedEntry,
+    Place, Signed, Tail, WhichEntry,
+};
 pub use broker::{Broker, Deps, Limits, OpenError};
-pub use crl::CrlError;
 pub use enrol::{Enrolled, FreshToken};
 pub use error::Error;
 pub use feed::{FeedFrame, FeedStart, Subscription};
 pub use first::{first_enrolment, first_keys, first_rows};
 pub use introspect::{Introspected, Presented};
 pub use issue::{CertificateRequest, IssuedCertificate, IssuedToken, MAX_BATCH, TokenRequest};
+pub use keys::{Brought, Rewrapped, Rotated, SigningRequest, rewrap_keys};
+pub use lists::{Document, ListError, ListLane};
 pub use live::Live;
+pub use own::Subject;
+pub use policy::{
+    Explained, Looked, PastDecision, PolicyDirectory, Reach, ReachPage, ReachQuery, Supposed,
+    Terms, WhatCan,
+};
 pub use registry::{Resume, Retired};
-pub use revoke::{Revoke, RevokeWhat, Revoked};
+pub use revoke::{Revoke, RevokeWhat, Revoked, Tainted};
 pub use standing::{Proved, Standing};
 pub use start::{StartRequest, Started};
 pub use tasks::{TaskFilter, TaskView};

@@ -87,6 +87,8 @@ pub struct Metrics {
     pub tasks: Count,
     /// Requests that were denied.
     pub denials: Count,
+    /// Steps in the life of keys that were due and done.
+    pub key_steps: Count,
     /// Rules that were made.
     pub revocations: Count,
     /// Introspections that answered active.
@@ -101,12 +103,28 @@ pub struct Metrics {
     pub pruned_rules: Count,
     /// Entries that the archiver moved to the log.
     pub archived: Count,
+    /// Checkpoints that were published.
+    pub checkpoints: Count,
+    /// Entries of the current log under its published checkpoint.
+    pub log_size: Count,
+    /// Times that the log could not be written.
+    pub log_failures: Count,
+    /// Status lists that were signed.
+    pub signed_status_lists: Count,
+    /// CRLs that were signed.
+    pub signed_crls: Count,
+    /// Blocks of places that were leased.
+    pub leased_blocks: Count,
     /// Verifiers and operators on the feed now.
     pub feed_subscribers: Count,
     /// How many rules the slowest subscriber is behind.
     pub feed_lag: Count,
     /// Decisions that had to be made twice, because the registry changed in between.
     pub decided_again: Count,
+    /// Changed policy sets that came into force.
+    pub policy_loads: Count,
+    /// Changed policy sets that were refused.
+    pub policy_refusals: Count,
     /// From the request to the durable credential.
     pub issue: Histogram,
     /// From the request to the durable rule.

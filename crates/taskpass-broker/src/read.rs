@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use taskpass_core::credential::{Credential, CredentialState};
+use taskpass_core::key::KeyState;
 use taskpass_core::revocation::Rule;
 use taskpass_core::{CredentialId, TaskId};
 use taskpass_issuer::KeyView;
@@ -73,6 +74,14 @@ impl Broker {
     /// Lists the keys.
     pub async fn list_keys(&self, caller: &Standing) -> Result<Vec<KeyView>, Error> {
         self.record_read(caller, "keys").await?;
-        Ok(self.issuer.load().key_views())
+        let issuer = self.issuer.load();
+        let now = self.clock.now();
+        let mut views = issuer.key_views();
+        for view in &mut views {
+            if view.state == KeyState::Active {
+                view.takes_over_at = issuer.takes_over_at(view.purpose, now);
+            }
+        }
+        Ok(views)
     }
 }

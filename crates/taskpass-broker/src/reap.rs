@@ -1,12 +1,18 @@
 //! Removing what has expired, in bounded steps.
 //!
 //! Nothing depends on it: whoever reads a record compares it with the clock. It keeps the store
-//! small, and forgets rules that can match nothing any more.
+//! small, and forgets rules that can match nothing any more. A sweep has its entry behind it, not in
+//! its commits: the entry says how much it was. While none can be written the sum is kept, and only a
+//! crash loses it.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use taskpass_core::Timestamp;
 use taskpass_core::audit::{Entry, EntryKind, Outcome};
-use taskpass_store::Reaped;
+use taskpass_store::{Commit, Lane, Reaped};
 
 use crate::broker::Broker;
+use crate::entry::outbox;
 use crate::error::Error;
 
 /// Rows removed in one commit: few milliseconds, so that issuing hardly notices.
@@ -22,8 +28,20 @@ impl Broker {
             return Ok(Reaped::default());
         };
         let before = now.minus(self.limits.skew).minus(self.limits.retention);
-        self.revoked_certificates.prune(now);
-        let mut sum = Reaped::default();
+        self.prune_lists(now);
+        let mut sum = self.reaped.take();
+        let swept = self.sweep(before, &mut sum).await;
+        if sum != Reaped::default()
+            && let Err(error) = self.record_sweep(before, &sum).await
+        {
+            self.reaped.put_back(sum);
+            return Err(error);
+        }
+        swept.map(|()| sum)
+    }
+
+    /// Adds what is removed to `sum`, also if not all of it could be.
+    async fn sweep(&self, before: Timestamp, sum: &mut Reaped) -> Result<(), Error> {
         loop {
             let step = self
                 .store
@@ -34,29 +52,58 @@ impl Broker {
             sum.tasks += step.tasks;
             sum.rules += step.rules;
             sum.others += step.others;
+            self.metrics.reaped_credentials.add(step.credentials);
+            self.metrics.reaped_tasks.add(step.tasks);
+            self.metrics.pruned_rules.add(step.rules);
             if !step.more {
-                break;
+                return Ok(());
             }
         }
-        self.metrics.reaped_credentials.add(sum.credentials);
-        self.metrics.reaped_tasks.add(sum.tasks);
-        self.metrics.pruned_rules.add(sum.rules);
-        if sum != Reaped::default() {
-            tracing::info!(
-                credentials = sum.credentials,
-                tasks = sum.tasks,
-                rules = sum.rules,
-                "reaped"
-            );
-            let at = self.background_now();
-            let mut entry = Entry::new(self.decision_id(at), at, EntryKind::Reap, Outcome::Done);
-            entry.count = Some(sum.credentials);
-            entry.subject = Some(format!(
-                "{} credentials, {} tasks, {} rules that expired before {before}",
-                sum.credentials, sum.tasks, sum.rules
-            ));
-            self.record(entry).await?;
-        }
-        Ok(sum)
+    }
+
+    async fn record_sweep(&self, before: Timestamp, sum: &Reaped) -> Result<(), Error> {
+        tracing::info!(
+            credentials = sum.credentials,
+            tasks = sum.tasks,
+            rules = sum.rules,
+            others = sum.others,
+            "reaped"
+        );
+        let at = self.background_now();
+        let mut entry = Entry::new(self.decision_id(at), at, EntryKind::Reap, Outcome::Done);
+        entry.count = Some(sum.credentials);
+        entry.subject = Some(format!(
+            "{} credentials, {} tasks, {} rules, {} others that expired before {before}",
+            sum.credentials, sum.tasks, sum.rules, sum.others
+        ));
+        let commit = Commit::new(at)
+            .in_lane(Lane::Background)
+            .change(outbox(&entry)?);
+        self.commit(commit)
+            .await
+            .map(drop)
+            .map_err(Error::from_commit)
+    }
+}
+
+/// What was removed and has no entry yet, because none could be written.
+#[derive(Debug, Default)]
+pub(crate) struct Unrecorded(Mutex<Reaped>);
+
+impl Unrecorded {
+    fn take(&self) -> Reaped {
+        std::mem::take(&mut self.lock())
+    }
+
+    fn put_back(&self, sum: Reaped) {
+        let mut kept = self.lock();
+        kept.credentials += sum.credentials;
+        kept.tasks += sum.tasks;
+        kept.rules += sum.rules;
+        kept.others += sum.others;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reaped> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,6 +8,7 @@ use taskpass_store::{Change, Commit, CommitError, Guard, Lane, Refusal};
 
 use crate::broker::Broker;
 use crate::error::Error;
+use crate::first::describe_row;
 use crate::live::Live;
 use crate::revoke::{RevokeWhat, check_reason};
 use crate::standing::Standing;
@@ -70,7 +71,7 @@ impl Broker {
             if state(&present.value) == State::Retired {
                 return Err(Error::Retired { key });
             }
-            let row = check::keeping(row.clone(), &present.value);
+            let row = check::keeping(row.clone(), &present.value, now);
             check::row(registry, &row, now)?;
             Ok(row)
         })
@@ -237,7 +238,8 @@ impl Broker {
         Err(Error::QueueFull)
     }
 
-    fn change_entry(
+    /// The entry about a row that is written as `row`.
+    pub(crate) fn change_entry(
         &self,
         caller: &Standing,
         registry: &Registry,
@@ -246,13 +248,8 @@ impl Broker {
         now: taskpass_core::Timestamp,
     ) -> Entry {
         let mut entry = self.entry(caller, now, EntryKind::Registry, Outcome::Done);
-        entry.subject = Some(row.key().to_string());
-        entry.count = Some(registry.version(&row.key()) + 1);
+        describe_row(&mut entry, row, registry.version(&row.key()) + 1);
         entry.reason = Some(reason.to_owned());
-        if let Row::Agent(agent) = row {
-            entry.agent = Some(agent.name.clone());
-            entry.owner = Some(agent.owner.clone());
-        }
         entry
     }
 }

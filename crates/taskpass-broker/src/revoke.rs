@@ -1,11 +1,14 @@
 //! Revoking: one durable rule, and everybody is refused.
 
+mod describe;
 mod plan;
+mod taint;
 
-use taskpass_core::audit::{EntryKind, Outcome, RevocationFacts};
-use taskpass_core::registry::{Row, RowKey, State};
+use taskpass_core::audit::{Cause, EntryKind, Outcome, RevocationFacts};
+use taskpass_core::caller::Caller;
+use taskpass_core::registry::{Registry, Row, RowKey, State};
 use taskpass_core::revocation::{MAX_REASON_LEN, RuleDraft};
-use taskpass_core::{AgentName, CredentialId, OwnerName, TargetUri, TaskId, Timestamp};
+use taskpass_core::{AgentName, CredentialId, DecisionId, OwnerName, TargetUri, TaskId, Timestamp};
 use taskpass_store::{Change, Commit, CommitError, Lane, Refusal};
 
 use crate::broker::Broker;
@@ -14,7 +17,10 @@ use crate::error::Error;
 use crate::live::Live;
 use crate::standing::Standing;
 use crate::start::Attempt;
+use describe::describe;
 use plan::{Plan, unchanged};
+
+pub use taint::Tainted;
 
 /// How often a revocation is tried again because the registry changed in between.
 const ATTEMPTS: u32 = 8;
@@ -72,9 +78,15 @@ impl Broker {
         for _ in 0..ATTEMPTS {
             let now = self.clock.now().max(self.store.last_committed_at());
             let registry = self.registry.load_full();
-            let plan = self.plan(&registry, request, now).await?;
+            let id = self.decision_id(now);
+            let plan = self.plan(&registry, request, id, now).await?;
             let live = plan.live.unwrap_or(Live::NONE);
-            let suspended: Vec<_> = plan.rows.iter().map(Row::key).collect();
+            let suspended: Vec<_> = plan
+                .rows
+                .iter()
+                .filter(|row| crate::registry::state(row) != State::Active)
+                .map(Row::key)
+                .collect();
             if request.dry_run {
                 let (kind, value) = request.what.parts();
                 self.record_read(caller, format!("what revoking {kind} {value} would end"))
@@ -87,7 +99,10 @@ impl Broker {
                 });
             }
             let keys_change = plan.keys_change;
-            match self.commit_plan(caller, request, plan, live, now).await {
+            match self
+                .commit_plan(caller, request, id, &registry, plan, now)
+                .await
+            {
                 Ok(seq) => {
                     if keys_change {
                         self.reload_keys().await?;
@@ -113,20 +128,38 @@ impl Broker {
         &self,
         caller: &Standing,
         request: &Revoke,
+        id: DecisionId,
+        registry: &Registry,
         plan: Plan,
-        live: Live,
         now: Timestamp,
     ) -> Result<u64, Attempt> {
         let mut entry = self.entry(caller, now, EntryKind::Revoke, Outcome::Done);
+        entry.id = id;
+        describe(&mut entry, registry, &request.what, plan.named);
         let (selector, value) = request.what.parts();
+        let live = plan.live.unwrap_or(Live::NONE);
         entry.revocation = Some(RevocationFacts {
             selector,
             value,
-            credentials: Some(live.credentials),
-            exact: Some(live.exact),
+            credentials: live.credentials,
+            exact: live.exact,
         });
         entry.reason = Some(request.reason.clone());
-        let mut commit = Commit::new(now).in_lane(Lane::Urgent);
+        let rows: Vec<_> = plan
+            .rows
+            .iter()
+            .map(|row| {
+                let mut entry = self.change_entry(caller, registry, row, &request.reason, now);
+                entry.cause = Some(Cause::Entry(id));
+                entry
+            })
+            .collect();
+        // What an agent gives up is no emergency, and takes no room of those.
+        let lane = match caller.caller {
+            Caller::Agent(_) => Lane::Normal,
+            Caller::Operator(..) | Caller::Verifier(..) => Lane::Urgent,
+        };
+        let mut commit = Commit::new(now).in_lane(lane);
         commit.guards = plan.guards;
         let owner = plan.owner;
         commit
@@ -147,6 +180,9 @@ impl Broker {
             .extend(plan.rows.into_iter().map(Change::PutRow));
         commit.changes.extend(plan.changes);
         commit.changes.push(outbox(&entry)?);
+        for entry in rows {
+            commit.changes.push(outbox(&entry)?);
+        }
         match self.commit(commit).await {
             Ok(committed) => Ok(committed.rules.last().map_or(0, |rule| rule.seq)),
             Err(CommitError::Refused(Refusal::Changed { .. } | Refusal::MetaChanged { .. })) => {
@@ -173,12 +209,16 @@ impl Broker {
         for _ in 0..ATTEMPTS {
             let now = self.clock.now().max(self.store.last_committed_at());
             let registry = self.registry.load_full();
-            let mut plan = self.plan(&registry, &request, now).await?;
+            let id = self.decision_id(now);
+            let mut plan = self.plan(&registry, &request, id, now).await?;
             match &request.what {
                 RevokeWhat::Agent(name) => {
                     if let Some(row) = registry.agent(name) {
                         let mut agent = row.value.clone();
                         agent.state = State::Retired;
+                        agent.client_keys.clear();
+                        let key = RowKey::Agent(name.clone());
+                        plan.rows.retain(|row| row.key() != key);
                         plan.guards
                             .push(unchanged(&registry, RowKey::Agent(name.clone())));
                         plan.rows.push(Row::Agent(agent));
@@ -194,7 +234,10 @@ impl Broker {
                 _ => {}
             }
             let live = plan.live.unwrap_or(Live::NONE);
-            match self.commit_plan(caller, &request, plan, live, now).await {
+            match self
+                .commit_plan(caller, &request, id, &registry, plan, now)
+                .await
+            {
                 Ok(_) => return Ok(live),
                 Err(Attempt::Again) => self.reload_registry().await?,
                 Err(Attempt::Failed(error)) => return Err(error),

@@ -43,8 +43,20 @@ pub struct Standing {
     pub trace_id: Option<String>,
     /// SHA-256 of the key that was proved.
     pub key: Sha256,
+    /// The registered key by which it authenticated, where that was no identity certificate.
+    pub client_key: Option<KeyId>,
     /// What rules are matched against: checked again in the commits that let something out.
     pub facts: Facts,
+}
+
+impl Standing {
+    /// How it proved itself: what policies see as `context.attestation`.
+    pub(crate) const fn method(&self) -> &'static str {
+        match self.client_key {
+            None => "mtls",
+            Some(_) => "private_key_jwt",
+        }
+    }
 }
 
 const NOT_ACCEPTED: Error = Error::Unauthenticated {
@@ -87,6 +99,7 @@ impl Broker {
             generation: line.generation,
             trace_id,
             key: proved.key,
+            client_key: None,
             facts,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use taskpass_core::audit::{EntryKind, Outcome, Terms};
+use taskpass_core::audit::{Asked, Entry, EntryKind, Granted, Outcome};
 use taskpass_core::grant::{Ask, Grant};
 use taskpass_core::registry::Registry;
 use taskpass_core::revocation::Facts;
@@ -16,7 +16,7 @@ use taskpass_store::{Change, Commit, CommitError, Guard, IdempotencyKey, Refusal
 use crate::broker::Broker;
 use crate::entry::outbox;
 use crate::error::Error;
-use crate::issue::{self, ATTEMPTS, ATTESTATION};
+use crate::issue::{self, ATTEMPTS};
 use crate::standing::{Standing, calling_agent};
 
 /// What an agent asks for.
@@ -69,13 +69,29 @@ impl Broker {
             }
         };
         if error.is_denial() {
-            let now = self.clock.now();
-            let mut entry = self.entry(caller, now, EntryKind::TaskStart, Outcome::Deny);
-            entry.purpose = Some(request.purpose.clone());
-            entry.asked = Some(asked(&request));
+            let entry = self.denied_start(caller, &agent, &request).await?;
             self.record_denial(entry, &error).await?;
         }
         Err(error)
+    }
+
+    async fn denied_start(
+        &self,
+        caller: &Standing,
+        agent: &AgentName,
+        request: &StartRequest,
+    ) -> Result<Entry, Error> {
+        let now = self.clock.now();
+        let mut entry = self.entry(caller, now, EntryKind::TaskStart, Outcome::Deny);
+        entry.purpose = Some(request.purpose.clone());
+        entry.asked = Some(asked(request));
+        entry.parent = request.parent;
+        if let Some(id) = request.parent
+            && let Some(parent) = self.own_task(agent, id).await?
+        {
+            entry.ancestors = parent.lineage();
+        }
+        Ok(entry)
     }
 
     async fn try_start(
@@ -93,7 +109,7 @@ impl Broker {
         };
         let asked_ttl = request.ttl.unwrap_or(self.limits.task_ttl);
         let grant =
-            self.decide_start(&registry, agent, request, parent.as_ref(), asked_ttl, now)?;
+            self.decide_start(&registry, caller, request, parent.as_ref(), asked_ttl, now)?;
         if let Some(parent) = &parent
             && let Some(scope) = request
                 .scopes
@@ -141,12 +157,13 @@ impl Broker {
     fn decide_start(
         &self,
         registry: &Registry,
-        agent: &AgentName,
+        caller: &Standing,
         request: &StartRequest,
         parent: Option<&Task>,
         ttl: Ttl,
         now: Timestamp,
     ) -> Result<Grant, Error> {
+        let agent = calling_agent(caller)?;
         let agent = registry
             .agent(agent)
             .ok_or_else(|| issue::unknown_agent(agent))?;
@@ -168,7 +185,7 @@ impl Broker {
                     purpose: &request.purpose,
                     depth,
                     ttl,
-                    attestation: ATTESTATION,
+                    attestation: caller.method(),
                     now,
                 },
             )
@@ -192,15 +209,9 @@ impl Broker {
         });
         let mut entry = self.entry(caller, now, EntryKind::TaskStart, Outcome::Allow);
         entry.id = grant.basis().id;
-        entry.task = Some(task.id);
-        entry.purpose = Some(task.purpose.clone());
-        entry.ancestors.clone_from(&task.ancestors);
+        entry.set_task(task);
         entry.asked = Some(asked(request));
-        entry.granted = Some(Terms {
-            scopes: task.scopes.clone(),
-            ttl: None,
-            expires_at: Some(task.deadline_at()),
-        });
+        entry.granted = Some(Granted::new(task.scopes.clone(), now, task.deadline_at()));
         entry.clamped_by = started.clamped_by;
         entry.decision = Some(grant.basis().into());
 
@@ -243,6 +254,16 @@ impl Broker {
         }
     }
 
+    /// A task of `agent`, whatever became of it.
+    pub(crate) async fn own_task(
+        &self,
+        agent: &AgentName,
+        id: TaskId,
+    ) -> Result<Option<Task>, Error> {
+        let task = self.store.task(id).await?;
+        Ok(task.filter(|task| task.agent == *agent))
+    }
+
     /// A task of `agent` that is live at `now`. Another agent's task is as unknown as none.
     pub(crate) async fn live_own_task(
         &self,
@@ -250,11 +271,7 @@ impl Broker {
         id: TaskId,
         now: Timestamp,
     ) -> Result<Task, Error> {
-        let task = self
-            .store
-            .task(id)
-            .await?
-            .filter(|task| task.agent == *agent);
+        let task = self.own_task(agent, id).await?;
         let task = task.ok_or(Error::TaskNotFound { task: id })?;
         match self.task_state(&task, now) {
             TaskState::Active => Ok(task),
@@ -283,25 +300,15 @@ impl From<taskpass_store::StoreError> for Attempt {
     }
 }
 
-fn asked(request: &StartRequest) -> Terms {
-    Terms {
+fn asked(request: &StartRequest) -> Asked {
+    Asked {
         scopes: request.scopes.clone(),
         ttl: request.ttl,
-        expires_at: None,
     }
 }
 
 fn check_shape(request: &StartRequest) -> Result<(), Error> {
-    let purpose = request.purpose.chars().count();
-    if !(1..=MAX_PURPOSE_LEN).contains(&purpose)
-        || request.purpose.chars().any(char::is_control)
-        || request.purpose.trim().is_empty()
-    {
-        return Err(Error::field(
-            "purpose",
-            format!("what the task is for, 1 to {MAX_PURPOSE_LEN} characters without line breaks"),
-        ));
-    }
+    check_purpose(&request.purpose)?;
     if !(1..=MAX_SCOPES).contains(&request.scopes.len()) {
         let message = format!("name 1 to {MAX_SCOPES} scopes as TARGET#SCOPE");
         return Err(Error::InvalidScope { message });
@@ -310,6 +317,20 @@ fn check_shape(request: &StartRequest) -> Result<(), Error> {
         && !(1..=128).contains(&key.len())
     {
         return Err(Error::field("idempotency_key", "1 to 128 bytes"));
+    }
+    Ok(())
+}
+
+/// Whether a task can be for this.
+pub(crate) fn check_purpose(purpose: &str) -> Result<(), Error> {
+    if !(1..=MAX_PURPOSE_LEN).contains(&purpose.chars().count())
+        || purpose.chars().any(char::is_control)
+        || purpose.trim().is_empty()
+    {
+        return Err(Error::field(
+            "purpose",
+            format!("what the task is for, 1 to {MAX_PURPOSE_LEN} characters without line breaks"),
+        ));
     }
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! A whole broker in memory, with a clock that tests move.
 
+pub(crate) mod faulty;
+pub(crate) mod log;
+
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskpass_core::access::{Access, Risk, Stage, TokenAlg};
+use taskpass_core::access::{Access, CertificateProfile, Risk, Stage, TokenAlg, TokenProfile};
 use taskpass_core::caller::Caller;
 use taskpass_core::registry::{Agent, Operator, Owner, Role, Row, State, Target, Verifier};
 use taskpass_core::rng::{Rng, SeededRng};
@@ -13,7 +17,7 @@ use taskpass_core::time::ManualClock;
 use taskpass_core::{ScopeRef, TaskId, Timestamp, Ttl};
 use taskpass_issuer::KeyEncryptionKey;
 use taskpass_policy::{Engine, PolicySet};
-use taskpass_store::{Batched, Birth, Options, RedbBackend, redb_store};
+use taskpass_store::{Batched, Birth, Options, RedbBackend, Store, redb_store};
 
 use crate::{
     Broker, CertificateRequest, Deps, Error, IssuedCertificate, IssuedToken, Limits, Presented,
@@ -22,6 +26,8 @@ use crate::{
 
 pub(crate) const LEDGER: &str = "https://ledger.example";
 pub(crate) const MAIL: &str = "https://mail.example";
+/// Seals the signing keys. Unlike anything else, so that it is found wherever it leaks.
+pub(crate) const KEK: [u8; 32] = *b"kek-canary-6fT0qWz9Jr2YxV8mB4nLs";
 
 pub(crate) struct TestBroker {
     pub(crate) broker: Arc<Broker>,
@@ -50,6 +56,7 @@ fn target(uri: &str, token_alg: TokenAlg) -> Row {
         .collect(),
         risk: Risk::Medium,
         token_alg,
+        token_profile: TokenProfile::OAuth,
         max_ttl: None,
         state: State::Active,
     })
@@ -69,6 +76,7 @@ fn agent(name: &str, owner: &str, stage: Stage, now: Timestamp) -> Row {
         labels: [].into(),
         state: State::Active,
         created_at: now,
+        client_keys: Vec::new(),
     })
 }
 
@@ -78,6 +86,32 @@ impl TestBroker {
     }
 
     pub(crate) async fn seeded(seed: u64) -> Self {
+        Self::on(seed, |birth, _| {
+            redb_store::in_memory(birth, Options::default()).unwrap()
+        })
+        .await
+    }
+
+    /// With room for this many entries that the log does not have yet.
+    pub(crate) async fn with_outbox(outbox_limit: u64) -> Self {
+        let options = Options {
+            outbox_limit,
+            outbox_reserve: 0,
+            ..Options::default()
+        };
+        Self::on(1, |birth, _| redb_store::in_memory(birth, options).unwrap()).await
+    }
+
+    /// In a file, for a test that looks at its bytes.
+    pub(crate) async fn in_file(path: &Path) -> Self {
+        Self::on(1, |birth, rng| {
+            redb_store::create(path, &birth, rng).unwrap();
+            redb_store::open(path, Options::default()).unwrap()
+        })
+        .await
+    }
+
+    async fn on(seed: u64, make: impl FnOnce(Birth, &dyn Rng) -> Batched<RedbBackend>) -> Self {
         let now = Timestamp::from_secs(1_700_000_000);
         let clock = ManualClock::new(now);
         let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(seed));
@@ -89,8 +123,8 @@ impl TestBroker {
             born_at: now,
             epoch: 7,
         };
-        let store = Arc::new(redb_store::in_memory(birth, Options::default()).unwrap());
-        let kek = KeyEncryptionKey::from_bytes([9; 32]);
+        let store = Arc::new(make(birth, &*rng));
+        let kek = KeyEncryptionKey::from_bytes(KEK);
         let domain = "test.example".parse().unwrap();
         crate::first_keys(&*store, &domain, &kek, &*rng, now)
             .await
@@ -198,6 +232,7 @@ impl TestBroker {
         let request = CertificateRequest {
             task,
             csr: csr(),
+            profile: CertificateProfile::Client,
             ttl: Some(Ttl::from_mins(10)),
         };
         self.broker
@@ -248,10 +283,19 @@ async fn open(
     clock: &ManualClock,
     rng: &Arc<dyn Rng>,
 ) -> Arc<Broker> {
+    open_on(Arc::clone(store) as Arc<dyn Store>, clock, rng).await
+}
+
+/// A broker on any store.
+pub(crate) async fn open_on(
+    store: Arc<dyn Store>,
+    clock: &ManualClock,
+    rng: &Arc<dyn Rng>,
+) -> Arc<Broker> {
     Broker::open(Deps {
-        store: Arc::clone(store) as Arc<dyn taskpass_store::Store>,
+        store,
         policy: Engine::new(PolicySet::shipped().unwrap()),
-        kek: KeyEncryptionKey::from_bytes([9; 32]),
+        kek: KeyEncryptionKey::from_bytes(KEK),
         clock: Arc::new(clock.clone()),
         rng: Arc::clone(rng),
         limits: Limits::default(),
@@ -272,6 +316,7 @@ fn standing(caller: Caller) -> Standing {
         generation: 1,
         trace_id: None,
         key: Sha256::of(b"key"),
+        client_key: None,
     }
 }
 

@@ -19,6 +19,7 @@ use tonic::transport::Channel;
 
 use crate::connect::{ConnectError, connect};
 use crate::error::Refused;
+use crate::follow::{FollowError, follow};
 use crate::identity::{Identity, IdentityError};
 use crate::key::KeyError;
 use crate::wire;
@@ -70,6 +71,13 @@ impl Agent {
     pub async fn connect(addr: &str, identity: &Identity) -> Result<Self, AgentError> {
         let channel = connect(addr, Some(identity), identity.ca_pem()).await?;
         Ok(Self::over(channel))
+    }
+
+    /// Connects with the identity in `folder`, and takes up the one that is there after each renewal:
+    /// for an agent that runs longer than its identity lives. Needs a tokio runtime. Connects when it is
+    /// first used.
+    pub fn connect_in(addr: &str, folder: &std::path::Path) -> Result<Self, FollowError> {
+        Ok(Self::over(follow(addr, folder)?))
     }
 
     /// Uses a channel that exists.

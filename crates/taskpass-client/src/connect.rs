@@ -51,7 +51,7 @@ pub async fn connect(
     identity: Option<&Identity>,
     anchors_pem: &str,
 ) -> Result<Channel, ConnectError> {
-    let endpoint = endpoint(addr, identity, anchors_pem)?.timeout(CALL_TIMEOUT);
+    let endpoint = for_calls(addr, identity, anchors_pem)?;
     endpoint
         .connect()
         .await
@@ -64,11 +64,22 @@ pub async fn connect(
 /// A channel for the revocation feed: a stream on it is never cut by a timeout, and the broker need
 /// not be up yet. Connects when it is first used.
 pub fn connect_feed(addr: &str, identity: &Identity) -> Result<Channel, ConnectError> {
-    let endpoint = endpoint(addr, Some(identity), identity.ca_pem())?
+    Ok(for_feed(addr, identity)?.connect_lazy())
+}
+
+pub(crate) fn for_calls(
+    addr: &str,
+    identity: Option<&Identity>,
+    anchors_pem: &str,
+) -> Result<Endpoint, ConnectError> {
+    Ok(endpoint(addr, identity, anchors_pem)?.timeout(CALL_TIMEOUT))
+}
+
+pub(crate) fn for_feed(addr: &str, identity: &Identity) -> Result<Endpoint, ConnectError> {
+    Ok(endpoint(addr, Some(identity), identity.ca_pem())?
         .initial_stream_window_size(FEED_WINDOW)
         .initial_connection_window_size(FEED_WINDOW)
-        .keep_alive_while_idle(true);
-    Ok(endpoint.connect_lazy())
+        .keep_alive_while_idle(true))
 }
 
 fn endpoint(

@@ -6,7 +6,7 @@
 //! appears by one rename and wins from then on; moving its files to their places follows. A crash at
 //! any point leaves the old identity or the new one, and a later load or save reads either.
 
-mod folder;
+pub(crate) mod folder;
 
 use std::path::{Path, PathBuf};
 

@@ -20,6 +20,7 @@
 //! | [`mod@connect`] | channels with mutual TLS |
 //! | [`mod@enrol`] | the first identity, and the next |
 //! | [`error`] | refusals, with their reason |
+//! | [`mod@follow`] | channels that take up a renewed identity by themselves |
 //! | [`identity`] | an identity in its folder |
 //! | [`key`] | key pairs and signing requests |
 
@@ -27,6 +28,7 @@ pub mod agent;
 pub mod connect;
 pub mod enrol;
 pub mod error;
+pub mod follow;
 pub mod identity;
 pub mod key;
 #[cfg(test)]
@@ -37,5 +39,6 @@ pub use agent::{Agent, AgentError, Certificate, Task, Token};
 pub use connect::{ConnectError, connect, connect_feed};
 pub use enrol::{EnrolError, Enrolled, enrol, renew, renew_in};
 pub use error::Refused;
+pub use follow::{FollowError, follow, follow_feed};
 pub use identity::{Identity, IdentityError};
 pub use key::{KeyError, LocalKey};

@@ -44,6 +44,8 @@ struct State {
     seen: Mutex<HashSet<String>>,
     /// The key of each signing request that asked for a renewal.
     renewals: Mutex<Vec<Vec<u8>>>,
+    /// The certificate of whoever called last.
+    newest_peer: Mutex<Vec<u8>>,
 }
 
 impl Broker {
@@ -53,6 +55,7 @@ impl Broker {
             rng: SeededRng::new(1),
             seen: Mutex::default(),
             renewals: Mutex::default(),
+            newest_peer: Mutex::default(),
         });
         let key = LocalKey::generate().unwrap();
         let cert = state.certify(
@@ -89,6 +92,10 @@ impl Broker {
 
     pub(crate) fn renewals(&self) -> Vec<Vec<u8>> {
         self.state.renewals.lock().unwrap().clone()
+    }
+
+    pub(crate) fn newest_peer(&self) -> Vec<u8> {
+        self.state.newest_peer.lock().unwrap().clone()
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -133,6 +140,7 @@ impl State {
     fn first_try<T>(&self, request: &Request<T>, call: &str) -> Result<(), Status> {
         let peer = request.peer_certs().expect("mutual TLS");
         assert_eq!(peer.len(), 1);
+        *self.newest_peer.lock().unwrap() = peer[0].to_vec();
         if self.seen.lock().unwrap().insert(call.to_owned()) {
             let mut details =
                 ErrorDetails::with_error_info("RETRY_AFTER_REVOCATION", "taskpass", []);

@@ -89,6 +89,25 @@ words!(
     EdDsa => "EdDSA",
 });
 
+words!(
+    /// The form of the tokens for a target.
+    TokenProfile, "oauth, cloud", {
+    /// RFC 9068 (`typ: at+jwt`): for APIs that check what they accept. The default.
+    OAuth => "oauth",
+    /// `typ: JWT`, ES256 only: for clouds that exchange a token of ours for one of their own, and
+    /// for whoever takes JWT-SVIDs.
+    Cloud => "cloud",
+});
+
+words!(
+    /// What a task certificate may be used for.
+    CertificateProfile, "client, spiffe-svid", {
+    /// To prove the task to a server. The default.
+    Client => "client",
+    /// As an X.509-SVID: also to be a server under the task's name.
+    SpiffeSvid => "spiffe-svid",
+});
+
 impl Stage {
     /// Whether an agent of this stage may be granted scopes of `access` at all.
     pub const fn admits(self, access: Access) -> bool {

@@ -1,28 +1,32 @@
 //! Entries of the audit trail: one for every decision and every effect, in the same commit.
 //!
 //! An entry is one JSON object, versioned by `v`; fields that do not apply are left out. It never
-//! holds a token, a key or an enrolment secret: those appear as ids and SHA-256.
+//! holds a token, a key or an enrolment secret: those appear as ids and SHA-256. Its form is
+//! documented in `docs/AUDIT_LOG.md`, and as a JSON Schema in `docs/audit-entry.schema.json`.
 
-use std::collections::BTreeSet;
+mod facts;
 
 use serde::Serialize;
 
 use crate::access::words;
-use crate::credential::CredentialKind;
-use crate::grant::Basis;
-use crate::id::{CredentialId, DecisionId, TaskId};
+use crate::id::{DecisionId, TaskId};
 use crate::identity::Principal;
-use crate::key::KeyId;
 use crate::name::{AgentName, OwnerName};
-use crate::revocation::Selector;
-use crate::scope::{ScopeRef, TargetUri};
-use crate::secret::Sha256;
-use crate::task::Ancestor;
+use crate::scope::TargetUri;
+use crate::task::{Ancestor, Task};
 use crate::time::Timestamp;
-use crate::ttl::{Clamp, Ttl};
+use crate::ttl::Clamp;
+
+pub use facts::{
+    Asked, Attestation, Cause, CredentialFacts, DecisionFacts, EnrolmentFacts, Granted,
+    IdentityFacts, LogFacts, MAX_POLICIES, RevocationFacts,
+};
 
 /// The version of the entry's form.
 pub const ENTRY_VERSION: u8 = 1;
+/// The most bytes that an entry can have: the log's bundles give its length in 16 bits. The limits
+/// of the fields keep every entry below it.
+pub const MAX_ENTRY_LEN: usize = 65_535;
 
 words!(
     /// What an entry is about.
@@ -41,7 +45,7 @@ words!(
     EnrolmentToken => "enrolment.token",
     /// A principal enrolled, or was not let.
     Enrol => "enrolment",
-    /// An identity was renewed, or not.
+    /// An identity was renewed.
     Renew => "identity.renew",
     /// Two keys claimed one generation of an identity.
     Theft => "identity.theft",
@@ -61,6 +65,8 @@ words!(
     Denials => "denials",
     /// The broker started or stopped.
     Broker => "broker",
+    /// The log of a month began, or was removed.
+    Log => "log",
 });
 
 words!(
@@ -99,13 +105,19 @@ pub struct Entry {
     /// The generation of the identity that called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+    /// How the caller proved who it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<Attestation>,
     /// The task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
-    /// Its purpose, when it started.
+    /// What it is for, in its agent's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
-    /// The tasks above it.
+    /// The task that it is a part of, or was to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TaskId>,
+    /// The tasks above it, the nearest first: the parent, its parent, and so on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<Ancestor>,
     /// The target, of a token.
@@ -113,10 +125,10 @@ pub struct Entry {
     pub target: Option<TargetUri>,
     /// What was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Terms>,
+    pub asked: Option<Asked>,
     /// What was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub granted: Option<Terms>,
+    pub granted: Option<Granted>,
     /// What shortened the lifetime.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clamped_by: Option<Clamp>,
@@ -129,96 +141,36 @@ pub struct Entry {
     /// The revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<RevocationFacts>,
+    /// The enrolment token that was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<EnrolmentFacts>,
+    /// The identity certificate that was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityFacts>,
+    /// The log that begins with this entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogFacts>,
     /// What was changed or read, such as `agent invoice-bot`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// The new version of what was changed, or how many of something.
+    /// The new version of what was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// The state of what was changed, from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<&'static str>,
+    /// How many: denials that were counted, credentials that were removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// Why: a refusal's reason code, an operator's words, or the rule that caused it.
+    /// What the effect followed from, where that was no call of somebody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// Why: a refusal's reason code, an operator's words, or the broker's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The caller's W3C trace id, if it sent one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
-}
-
-/// Scopes and lifetime, asked for or granted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Terms {
-    /// The scopes.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub scopes: BTreeSet<ScopeRef>,
-    /// The lifetime in seconds, as asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Ttl>,
-    /// The end, as granted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Timestamp>,
-}
-
-/// Which policies decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DecisionFacts {
-    /// The determining policies.
-    pub policies: Vec<String>,
-    /// SHA-256 of the policy set.
-    pub policy_set: Sha256,
-    /// Whether a policy could not be evaluated.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub errored: bool,
-}
-
-impl From<&Basis> for DecisionFacts {
-    fn from(basis: &Basis) -> Self {
-        Self {
-            policies: basis.policies.clone(),
-            policy_set: basis.policy_set,
-            errored: false,
-        }
-    }
-}
-
-/// Which credential.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct CredentialFacts {
-    /// Its kind.
-    pub kind: CredentialKind,
-    /// Its id.
-    pub id: CredentialId,
-    /// SHA-256 of the token, or of the certificate's DER.
-    pub sha256: Sha256,
-    /// The key that signed it.
-    pub key: KeyId,
-    /// SHA-256 of the certificate that a token is bound to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bound_to: Option<Sha256>,
-}
-
-/// Which revocation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RevocationFacts {
-    /// `credential`, `task`, `agent`, `owner`, `target`, `key` or `all`.
-    pub selector: &'static str,
-    /// What it names.
-    pub value: String,
-    /// How many live credentials it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credentials: Option<u64>,
-    /// Whether that number is exact or an upper bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exact: Option<bool>,
-}
-
-impl From<&Selector> for RevocationFacts {
-    fn from(selector: &Selector) -> Self {
-        Self {
-            selector: selector.kind(),
-            value: selector.value(),
-            credentials: None,
-            exact: None,
-        }
-    }
 }
 
 impl Entry {
@@ -234,8 +186,10 @@ impl Entry {
             agent: None,
             owner: None,
             generation: None,
+            attestation: None,
             task: None,
             purpose: None,
+            parent: None,
             ancestors: Vec::new(),
             target: None,
             asked: None,
@@ -244,31 +198,27 @@ impl Entry {
             decision: None,
             credential: None,
             revocation: None,
+            enrolment: None,
+            identity: None,
+            log: None,
             subject: None,
+            version: None,
+            state: None,
             count: None,
+            cause: None,
             reason: None,
             trace_id: None,
         }
     }
+
+    /// Says which task this is about, what it is for, and where it stands.
+    pub fn set_task(&mut self, task: &Task) {
+        self.task = Some(task.id);
+        self.purpose = Some(task.purpose.clone());
+        self.parent = task.parent();
+        self.ancestors.clone_from(&task.ancestors);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rng::SeededRng;
-
-    #[test]
-    fn an_entry_leaves_out_what_does_not_apply() {
-        let at = Timestamp::from_secs(1_700_000_000);
-        let id = DecisionId::generate(at, &SeededRng::new(1));
-        let entry = Entry::new(id, at, EntryKind::Reap, Outcome::Done);
-        let json = serde_json::to_value(&entry).unwrap();
-        assert_eq!(
-            json,
-            serde_json::json!({
-                "v": 1, "id": id.to_string(), "at": "2023-11-14T22:13:20Z",
-                "kind": "reap", "outcome": "done"
-            })
-        );
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use crate::access::words;
 use crate::id::{CredentialId, DecisionId, TaskId};
 use crate::key::KeyId;
+use crate::listing::ListPlace;
 use crate::name::{AgentName, OwnerName};
 use crate::scope::{ScopeName, TargetUri};
 use crate::secret::Sha256;
@@ -50,6 +51,8 @@ pub struct Credential {
     pub decision: DecisionId,
     /// SHA-256 of the whole token, or of the certificate's DER.
     pub digest: Sha256,
+    /// Where it stands on the published lists of its hour; `None` if it says no place.
+    pub listed: Option<ListPlace>,
     /// What only one kind has.
     pub body: CredentialBody,
 }

@@ -19,6 +19,8 @@ pub enum Ask {
     Scopes(BTreeSet<ScopeRef>),
     /// A certificate that proves the task.
     Certificate,
+    /// The same as an X.509-SVID, with which the task can also be a server.
+    Svid,
 }
 
 impl Ask {
@@ -26,7 +28,7 @@ impl Ask {
     pub fn scopes(&self) -> impl Iterator<Item = &ScopeRef> {
         match self {
             Self::Scopes(scopes) => Some(scopes.iter()),
-            Self::Certificate => None,
+            Self::Certificate | Self::Svid => None,
         }
         .into_iter()
         .flatten()

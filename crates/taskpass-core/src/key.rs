@@ -1,8 +1,10 @@
-//! The life of a signing key: `prepared → active → retired`, or `tainted` at once.
+//! The life of a signing key: `prepared → active → retired`, or `tainted` at once. An authority whose
+//! certificate is made elsewhere is `waiting` before that.
 //!
 //! A key is published before it signs and kept until the last thing it signed has ended, so that no
-//! verifier ever meets a signature it cannot check. What is due when is decided by pure functions of
-//! the slot's record and `now`.
+//! verifier ever meets a signature it cannot check; then its private half is destroyed, and the rest
+//! of its record stays, to say what it was. What is due when is decided by pure functions of the
+//! slot's record and `now`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +40,9 @@ words!(
 
 words!(
     /// Where in its life a key is.
-    KeyState, "prepared, active, retired, tainted", {
+    KeyState, "waiting, prepared, active, retired, tainted", {
+    /// Made for an authority; its certificate is asked for elsewhere and has not come yet.
+    Waiting => "waiting",
     /// Published, does not sign yet.
     Prepared => "prepared",
     /// Signs.
@@ -97,11 +101,13 @@ pub struct KeyRecord {
     pub purpose: KeyPurpose,
     /// Where in its life it is.
     pub state: KeyState,
-    /// When it was made.
+    /// When it was made; of one that waited for its certificate, when that came: published since.
     pub created_at: Timestamp,
+    /// Of a prepared key: when it is to take over, if that was asked for or has a reason of its own.
+    pub activate_at: Option<Timestamp>,
     /// When it began to sign.
     pub activated_at: Option<Timestamp>,
-    /// When it stopped.
+    /// When it stopped; of a tainted one, when it was distrusted.
     pub retired_at: Option<Timestamp>,
     /// For an authority: when its certificate ends.
     pub not_after: Option<Timestamp>,
@@ -109,7 +115,13 @@ pub struct KeyRecord {
     pub public: Vec<u8>,
     /// For an authority: its certificate in DER.
     pub certificate: Option<Vec<u8>>,
-    /// The private half, sealed under the key-encryption key (AES-256-GCM).
+    /// For an authority: the certificates, in DER and the nearest first, that stand between this one
+    /// and a self-signed one above it. Empty where that one is directly above.
+    pub chain: Vec<Vec<u8>>,
+    /// For a root whose private half is not here: its list of revoked authorities, signed beforehand.
+    pub crl: Option<Vec<u8>>,
+    /// The private half, sealed under the key-encryption key (AES-256-GCM). Empty if it is not here:
+    /// destroyed when it was not needed any more, or never known.
     pub sealed: Vec<u8>,
 }
 
@@ -142,13 +154,32 @@ impl KeyRecord {
     pub fn is_published(&self, now: Timestamp) -> bool {
         match self.state {
             KeyState::Prepared | KeyState::Active => true,
-            KeyState::Tainted => false,
-            KeyState::Retired => match (self.retired_at, self.purpose.longest_signed()) {
-                (Some(at), Some(longest)) => {
-                    now < at.plus(longest.duration()).plus(ttl::CLOCK_SKEW)
-                }
-                _ => false,
-            },
+            KeyState::Waiting | KeyState::Tainted => false,
+            KeyState::Retired => self.published_until().is_some_and(|until| now < until),
+        }
+    }
+
+    /// For a retired key: when the last thing that it signed has ended, by everybody's clock, or its own
+    /// certificate. `None` if it never signed anything that is checked later.
+    pub fn published_until(&self) -> Option<Timestamp> {
+        self.activated_at?;
+        let longest = self.purpose.longest_signed()?;
+        let end = self.retired_at?.plus(longest.duration());
+        let end = end.plus(ttl::CLOCK_SKEW);
+        Some(self.not_after.map_or(end, |over| over.min(end)))
+    }
+
+    /// Whether the private half is here.
+    pub fn has_private(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
+    /// The record without its private half, which nothing needs any more.
+    #[must_use]
+    pub fn destroyed(&self) -> Self {
+        Self {
+            sealed: Vec::new(),
+            ..self.clone()
         }
     }
 }
@@ -164,18 +195,42 @@ mod tests {
             purpose: KeyPurpose::TokenEs256,
             state: KeyState::Retired,
             created_at: Timestamp::ZERO,
+            activate_at: None,
             activated_at: Some(Timestamp::ZERO),
             retired_at: Some(Timestamp::from_secs(1000)),
             not_after: None,
             public: vec![],
             certificate: None,
+            chain: vec![],
+            crl: None,
             sealed: vec![],
         };
         let last = 1000 + 3600 + 60;
         assert!(key.is_published(Timestamp::from_secs(last - 1)));
         assert!(!key.is_published(Timestamp::from_secs(last)));
-        key.state = KeyState::Tainted;
-        assert!(!key.is_published(Timestamp::from_secs(1)));
+        let over = KeyRecord {
+            not_after: Some(Timestamp::from_secs(1200)),
+            ..key.clone()
+        };
+        assert!(over.is_published(Timestamp::from_secs(1199)));
+        assert!(
+            !over.is_published(Timestamp::from_secs(1200)),
+            "its certificate has ended"
+        );
+        let never = KeyRecord {
+            activated_at: None,
+            ..key.clone()
+        };
+        assert!(
+            !never.is_published(Timestamp::from_secs(1000)),
+            "it never signed"
+        );
+        for state in [KeyState::Tainted, KeyState::Waiting] {
+            key.state = state;
+            assert!(!key.is_published(Timestamp::from_secs(1)));
+        }
+        key.sealed = vec![1];
+        assert!(key.has_private() && !key.destroyed().has_private());
         assert_eq!(KeyId::parse(key.id.as_str()), Some(key.id.clone()));
         assert_eq!(KeyId::parse("nonsense"), None);
     }

@@ -20,6 +20,7 @@
 //! | [`revocation`] | rules, facts, and the one function that matches them |
 //! | [`identity`], [`enrolment`] | how callers prove themselves |
 //! | [`key`] | the life of a signing key |
+//! | [`listing`] | places on the published lists of what was revoked |
 //! | [`audit`] | entries of the audit trail |
 //! | [`secret`] | text that must not be shown |
 
@@ -33,6 +34,7 @@ pub mod grant;
 pub mod id;
 pub mod identity;
 pub mod key;
+pub mod listing;
 pub mod name;
 pub mod registry;
 pub mod revocation;

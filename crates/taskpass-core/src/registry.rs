@@ -7,7 +7,8 @@ mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::access::{Access, Risk, Stage, TokenAlg, words};
+use crate::access::{Access, Risk, Stage, TokenAlg, TokenProfile, words};
+use crate::key::KeyId;
 use crate::name::{AgentName, OperatorName, OwnerName, VerifierName};
 use crate::scope::{ScopeName, ScopeRef, TargetUri};
 use crate::time::Timestamp;
@@ -71,6 +72,21 @@ pub struct Agent {
     pub state: State,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// Keys by which it may authenticate where it has no identity certificate at hand.
+    pub client_keys: Vec<ClientKey>,
+}
+
+/// A public key that is registered for an agent (RFC 7523), until an instant that is set with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientKey {
+    /// Its thumbprint.
+    pub id: KeyId,
+    /// The public key as a JWK.
+    pub jwk: String,
+    /// When it was registered: rules match it by this, as they match certificates by their issue.
+    pub added_at: Timestamp,
+    /// From this instant on it proves nothing.
+    pub until: Timestamp,
 }
 
 /// A protected API.
@@ -84,6 +100,8 @@ pub struct Target {
     pub risk: Risk,
     /// The algorithm its tokens are signed with.
     pub token_alg: TokenAlg,
+    /// The form of its tokens.
+    pub token_profile: TokenProfile,
     /// The longest token it accepts.
     pub max_ttl: Option<Ttl>,
     /// Tokens are issued for an active target only.

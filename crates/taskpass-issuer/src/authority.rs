@@ -104,9 +104,23 @@ pub(crate) struct Authority {
     pub(crate) key: KeyId,
     pub(crate) state: KeyState,
     pub(crate) key_identifier: Vec<u8>,
+    /// The key identifier of the root above it; empty if that is not known.
+    pub(crate) root_key: Vec<u8>,
     pub(crate) not_after: Timestamp,
     pub(crate) der: CertificateDer<'static>,
+    /// What is presented behind its certificate: those between it and the root, and, where somebody
+    /// else certified the root, those between the root and theirs.
+    pub(crate) above: Vec<CertificateDer<'static>>,
     pub(crate) signer: rcgen::Issuer<'static, AuthorityKey>,
+}
+
+/// A root, with its key open if that is here.
+pub(crate) struct Root {
+    pub(crate) record: KeyRecord,
+    pub(crate) key_identifier: Vec<u8>,
+    pub(crate) der: CertificateDer<'static>,
+    pub(crate) not_after: Timestamp,
+    pub(crate) signer: Option<Authority>,
 }
 
 /// A recorded certificate is not one of an authority of ours.
@@ -129,17 +143,61 @@ impl Authority {
             key: record.id.clone(),
             state: record.state,
             key_identifier: facts.key_identifier,
+            root_key: Vec::new(),
             not_after: facts.until,
             der,
+            above: Vec::new(),
             signer,
         })
     }
+
+    /// The certificates that are presented with one of its own: its own, and those above it.
+    pub(crate) fn path(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&*self.der).chain(self.above.iter().map(|der| &**der))
+    }
+}
+
+impl Root {
+    /// Joins a record's certificate with its opened key, if that is here.
+    pub(crate) fn new(record: &KeyRecord, signer: Option<Authority>) -> Result<Self, BadAuthority> {
+        let der = record.certificate.clone().ok_or(BadAuthority)?;
+        let facts = CaFacts::read(&der)?;
+        if facts.spki != record.public {
+            return Err(BadAuthority);
+        }
+        Ok(Self {
+            der: CertificateDer::from(der),
+            key_identifier: facts.key_identifier,
+            not_after: facts.until,
+            signer,
+            record: record.clone(),
+        })
+    }
+}
+
+/// Whether `root` certified the authority, or the topmost of those above it.
+pub(crate) fn is_beneath(authority: &KeyRecord, root: &KeyRecord) -> bool {
+    let topmost = authority.chain.last().or(authority.certificate.as_ref());
+    let (Some(topmost), Some(root)) = (topmost, &root.certificate) else {
+        return false;
+    };
+    let (Ok(below), Ok(above)) = (CaFacts::read(topmost), CaFacts::read(root)) else {
+        return false;
+    };
+    let same_key = below
+        .authority_key
+        .is_none_or(|key| key == above.key_identifier);
+    below.issuer == above.subject && same_key
 }
 
 /// What is read off an authority's certificate.
 pub(crate) struct CaFacts {
     pub(crate) spki: Vec<u8>,
     pub(crate) key_identifier: Vec<u8>,
+    /// The key identifier of whoever certified it, if it says so.
+    pub(crate) authority_key: Option<Vec<u8>>,
+    pub(crate) subject: Vec<u8>,
+    pub(crate) issuer: Vec<u8>,
     pub(crate) until: Timestamp,
     pub(crate) serial: Vec<u8>,
 }
@@ -154,6 +212,14 @@ impl CaFacts {
                 ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
                 _ => None,
             });
+        let authority_key = certificate.extensions().iter().find_map(|extension| {
+            match extension.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(id) => {
+                    id.key_identifier.as_ref().map(|id| id.0.to_vec())
+                }
+                _ => None,
+            }
+        });
         let last = certificate.validity().not_after.timestamp();
         let last = u64::try_from(last).map_err(|_| BadAuthority)?;
         if !(rest.is_empty() && certificate.is_ca()) {
@@ -162,6 +228,9 @@ impl CaFacts {
         Ok(Self {
             spki: certificate.public_key().raw.to_vec(),
             key_identifier: key_identifier.ok_or(BadAuthority)?,
+            authority_key,
+            subject: certificate.subject().as_raw().to_vec(),
+            issuer: certificate.issuer().as_raw().to_vec(),
             until: Timestamp::from_secs(last.saturating_add(1)),
             serial: certificate.raw_serial().to_vec(),
         })

@@ -1,15 +1,17 @@
 //! Task certificates: they prove which task is calling, and carry no scope.
 //!
-//! Valid for client authentication only. The serial number is the credential's id, so a rule that
+//! Valid for client authentication only, unless an X.509-SVID was asked for. The serial number is the credential's id, so a rule that
 //! names the credential finds the certificate; the extension carries what other rules match.
 
 use std::fmt;
 use std::sync::Arc;
 
 use rcgen::CertificateParams;
+use taskpass_core::access::CertificateProfile;
 use taskpass_core::credential::{Credential, CredentialBody};
 use taskpass_core::grant::{Ask, Grant};
 use taskpass_core::id::{CredentialId, DecisionId};
+use taskpass_core::listing::{ListId, ListPlace, list_hour};
 use taskpass_core::name::{AgentName, OwnerName};
 use taskpass_core::rng::Rng;
 use taskpass_core::secret::Sha256;
@@ -19,7 +21,6 @@ use taskpass_core::ttl::MAX_CERTIFICATE_TTL;
 use taskpass_token::TaskExtension;
 
 use crate::authority::{Authority, Hierarchy};
-use crate::crl::crl_bucket;
 use crate::csr::CsrKey;
 use crate::issuer::Issuer;
 use crate::pem;
@@ -50,6 +51,8 @@ pub struct PreparedCertificate {
     id: CredentialId,
     decision: DecisionId,
     subject: SpiffeId,
+    profile: CertificateProfile,
+    listed: Option<ListPlace>,
     terms: CertificateTerms,
 }
 
@@ -62,6 +65,12 @@ impl PreparedCertificate {
     /// The decision that allowed it.
     pub fn decision(&self) -> DecisionId {
         self.decision
+    }
+
+    /// Gives it its place on a list of its hour, which it then names.
+    pub fn listed_at(mut self, place: ListPlace) -> Self {
+        self.listed = Some(place);
+        self
     }
 }
 
@@ -80,7 +89,7 @@ impl fmt::Debug for PreparedCertificate {
 pub struct SignedCertificate {
     /// The certificate.
     pub der: Vec<u8>,
-    /// The certificate and the issuing authority's, in PEM.
+    /// The certificate, the issuing authority's, and those above that which others made, in PEM.
     pub chain_pem: String,
     /// What is recorded of it.
     pub credential: Credential,
@@ -99,9 +108,11 @@ impl Issuer {
         rng: &dyn Rng,
     ) -> Result<PreparedCertificate, PrepareError> {
         same_agent(&grant, &terms.agent)?;
-        if *grant.ask() != Ask::Certificate {
-            return Err(PrepareError::CertificateNotGranted);
-        }
+        let profile = match grant.ask() {
+            Ask::Certificate => CertificateProfile::Client,
+            Ask::Svid => CertificateProfile::SpiffeSvid,
+            Ask::Scopes(_) => return Err(PrepareError::CertificateNotGranted),
+        };
         may_live(&terms.task, terms.now, terms.ends_at, MAX_CERTIFICATE_TTL)?;
         let authority = &self.branch(Hierarchy::Task).active;
         if terms.ends_at > authority.not_after {
@@ -113,6 +124,8 @@ impl Issuer {
             id: CredentialId::generate(terms.ends_at, rng),
             decision: grant.basis().id,
             subject: SpiffeId::new(self.config.trust_domain.clone(), subject),
+            profile,
+            listed: None,
             terms,
         })
     }
@@ -128,6 +141,7 @@ impl Issuer {
             id,
             decision,
             terms,
+            listed,
             ..
         } = prepared;
         let certificate = params.signed_by(&terms.public_key, &authority.signer)?;
@@ -142,10 +156,11 @@ impl Issuer {
             key: authority.key.clone(),
             decision,
             digest: Sha256::of(&der),
+            listed,
             body: CredentialBody::Certificate,
         };
         Ok(SignedCertificate {
-            chain_pem: pem::certificates([&*der, &authority.der]),
+            chain_pem: pem::certificates(std::iter::once(&*der).chain(authority.path())),
             der,
             credential,
         })
@@ -157,7 +172,11 @@ impl Issuer {
             issued_at: prepared.terms.now.secs(),
             ancestors: prepared.terms.task.ancestors.clone(),
         };
-        let url = self.crl_location(&prepared.authority.id, crl_bucket(until));
+        let list = ListId {
+            hour: list_hour(until),
+            list: prepared.listed.map_or(0, ListPlace::list),
+        };
+        let url = self.crl_location(&prepared.authority.id, list);
         let leaf = Leaf {
             serial: *prepared.id.as_bytes(),
             validity: Validity {
@@ -166,7 +185,10 @@ impl Issuer {
             },
             id: prepared.subject.clone(),
             more_names: Vec::new(),
-            role: Role::Client,
+            role: match prepared.profile {
+                CertificateProfile::Client => Role::Client,
+                CertificateProfile::SpiffeSvid => Role::Svid,
+            },
             extension: Some(extension),
             crl_url: Some(url),
         };

@@ -12,7 +12,8 @@ use rcgen::{
     KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
 };
 use taskpass_core::id::CredentialId;
-use taskpass_core::key::KeyState;
+use taskpass_core::key::{KeyId, KeyState};
+use taskpass_core::listing::{ListId, list_hour};
 use taskpass_core::time::Timestamp;
 
 use crate::authority::{Authority, AuthorityId, BadAuthority, CaFacts, Hierarchy};
@@ -57,6 +58,9 @@ pub enum CrlError {
     /// An entry belongs on another list.
     #[error("the certificate {0} expires in another hour than that of the list")]
     OtherBucket(CredentialId),
+    /// The root's key is elsewhere, and no list of its was brought.
+    #[error("the root's key is not here, and no list that it signed was imported")]
+    RootElsewhere,
     /// A recorded authority cannot be read.
     #[error("a tainted authority cannot be read")]
     Authority(#[from] BadAuthority),
@@ -65,17 +69,12 @@ pub enum CrlError {
     Sign(#[from] rcgen::Error),
 }
 
-/// The list that a certificate with this end is on: the hour of its expiry since the epoch.
-pub const fn crl_bucket(expires_at: Timestamp) -> u64 {
-    expires_at.secs() / 3600
-}
-
 impl Issuer {
-    /// The list of `authority` for the hour `bucket`, numbered `number`.
+    /// The list `id` of `authority`, numbered `number`, complete as of `now`.
     pub fn crl(
         &self,
         authority: &AuthorityId,
-        bucket: u64,
+        id: ListId,
         revoked: &[CrlEntry],
         number: u64,
         now: Timestamp,
@@ -88,13 +87,13 @@ impl Issuer {
             .ok_or_else(|| CrlError::UnknownAuthority(authority.clone()))?;
         let stranger = revoked
             .iter()
-            .find(|entry| crl_bucket(entry.id.expires_at()) != bucket);
+            .find(|entry| list_hour(entry.id.expires_at()) != id.hour);
         if let Some(entry) = stranger {
             return Err(CrlError::OtherBucket(entry.id));
         }
         let location = CrlIssuingDistributionPoint {
             distribution_point: CrlDistributionPoint {
-                uris: vec![self.crl_location(authority, bucket)],
+                uris: vec![self.crl_location(authority, id)],
             },
             scope: Some(CrlScope::UserCertsOnly),
         };
@@ -104,24 +103,66 @@ impl Issuer {
 
     /// The root's list: issuing authorities that are tainted. For clients that check whole chains.
     pub fn root_crl(&self, hierarchy: Hierarchy, now: Timestamp) -> Result<Vec<u8>, CrlError> {
+        let revoked = self.tainted_authorities(hierarchy, now)?;
+        let root = self.branch(hierarchy).root_in_use();
+        let Some(root) = &root.signer else {
+            // Signed when the key was here, or by whoever has it.
+            return root.record.crl.clone().ok_or(CrlError::RootElsewhere);
+        };
+        // Its content changes with the keys only; the time orders two lists.
+        list(root, ROOT_CRL_LIFE, None, revoked, now.secs(), now)
+    }
+
+    fn tainted_authorities(
+        &self,
+        hierarchy: Hierarchy,
+        now: Timestamp,
+    ) -> Result<Vec<RevokedCertParams>, CrlError> {
         let mut revoked = Vec::new();
         for record in &self.records {
             if record.purpose != hierarchy.issuing() || record.state != KeyState::Tainted {
                 continue;
             }
-            let der = record.certificate.as_deref().ok_or(BadAuthority)?;
+            // One that was tainted while it waited for its certificate has certified nothing.
+            let Some(der) = record.certificate.as_deref() else {
+                continue;
+            };
             let serial = CaFacts::read(der)?.serial;
             let at = record.retired_at.unwrap_or(now);
             revoked.push(params(&serial, at, RevocationReason::CaCompromise));
         }
-        let root = &self.branch(hierarchy).root;
-        // Its content changes with the keys only; the time orders two lists.
-        list(root, ROOT_CRL_LIFE, None, revoked, now.secs(), now)
+        Ok(revoked)
     }
 
-    /// Where the list of `authority` for `bucket` is fetched.
-    pub(crate) fn crl_location(&self, authority: &AuthorityId, bucket: u64) -> String {
-        format!("{}/crl/{authority}/{bucket}.crl", self.config.crl_url)
+    /// A root's list as it stands, for the time after the root's key: nobody can make another here,
+    /// so it lasts as long as the root. `None` if the key is not here.
+    pub fn last_root_crl(
+        &self,
+        hierarchy: Hierarchy,
+        root: &KeyId,
+        now: Timestamp,
+    ) -> Result<Option<Vec<u8>>, CrlError> {
+        let branch = self.branch(hierarchy);
+        let mut roots = std::iter::once(&branch.root).chain(&branch.former);
+        let Some(root) = roots.find(|known| known.record.id == *root) else {
+            return Ok(None);
+        };
+        let Some(signer) = &root.signer else {
+            return Ok(None);
+        };
+        let revoked = self.tainted_authorities(hierarchy, now)?;
+        let life = root.not_after.since(now);
+        list(signer, life, None, revoked, now.secs(), now).map(Some)
+    }
+
+    /// Where the list `id` of `authority` is fetched. The hour's first list is named by the hour
+    /// alone: few hours have a second one.
+    pub fn crl_location(&self, authority: &AuthorityId, id: ListId) -> String {
+        let url = &self.config.crl_url;
+        match id.list {
+            0 => format!("{url}/crl/{authority}/{}.crl", id.hour),
+            _ => format!("{url}/crl/{authority}/{id}.crl"),
+        }
     }
 }
 

@@ -52,7 +52,7 @@ pub enum IdentityError {
 pub struct SignedIdentity {
     /// The certificate.
     pub der: Vec<u8>,
-    /// The certificate and the issuing authority's, in PEM.
+    /// The certificate, the issuing authority's, and those above that which others made, in PEM.
     pub chain_pem: String,
     /// What the identity line records.
     pub link: Link,
@@ -92,7 +92,7 @@ impl Issuer {
         let certificate = params.signed_by(public_key, &authority.signer)?;
         let der = certificate.der().to_vec();
         Ok(SignedIdentity {
-            chain_pem: pem::certificates([&*der, &authority.der]),
+            chain_pem: pem::certificates(std::iter::once(&*der).chain(authority.path())),
             der,
             link: Link {
                 key: public_key.digest(),

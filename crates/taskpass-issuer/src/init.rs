@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use rcgen::KeyIdMethod;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use taskpass_core::key::{KeyId, KeyPurpose, KeyRecord, KeyState};
 use taskpass_core::spiffe::TrustDomain;
 use taskpass_core::time::Timestamp;
@@ -53,6 +55,9 @@ pub enum InitError {
     /// A certificate that cannot be read back.
     #[error("an authority's certificate cannot be used")]
     Authority(#[from] BadAuthority),
+    /// The root that would certify it is not here.
+    #[error("the root's private half is not here: a {0} key needs a certificate made elsewhere")]
+    RootElsewhere(KeyPurpose),
     /// Roots are made at the beginning only.
     #[error("a {0} key has no successor: a new root is a new trust anchor for everybody")]
     Root(KeyPurpose),
@@ -82,8 +87,9 @@ pub fn init(
     for hierarchy in Hierarchy::ALL {
         let (root_record, root) = maker.root(hierarchy)?;
         records.push(activated(root_record, now));
-        records.push(activated(maker.issuing(hierarchy, &root)?, now));
-        records.push(maker.issuing(hierarchy, &root)?);
+        let purpose = hierarchy.issuing();
+        records.push(activated(maker.issuing(purpose, &root)?, now));
+        records.push(maker.issuing(purpose, &root)?);
     }
     Ok(records)
 }
@@ -125,7 +131,7 @@ impl Maker<'_> {
         let fresh = draw(purpose)?;
         let key = AuthorityKey::from_private(&fresh.private)
             .map_err(|source| InitError::Key { purpose, source })?;
-        let mut params = self.params(hierarchy, "root", &fresh, ROOT_LIFE, 1)?;
+        let mut params = self.params(purpose, &fresh, ROOT_LIFE, 1)?;
         // A root is its own authority; naming itself again says nothing.
         params.use_authority_key_identifier_extension = false;
         let der = params.self_signed(&key)?.der().to_vec();
@@ -138,42 +144,45 @@ impl Maker<'_> {
     /// An issuing authority beneath `root`.
     pub(crate) fn issuing(
         self,
-        hierarchy: Hierarchy,
+        purpose: KeyPurpose,
         root: &Authority,
     ) -> Result<KeyRecord, InitError> {
-        let purpose = hierarchy.issuing();
         let fresh = draw(purpose)?;
         let key = AuthorityKey::from_private(&fresh.private)
             .map_err(|source| InitError::Key { purpose, source })?;
         let life = root.not_after.since(self.now).min(ISSUING_LIFE);
-        let params = self.params(hierarchy, "issuing", &fresh, life, 0)?;
+        let params = self.params(purpose, &fresh, life, 0)?;
         let der = params.signed_by(&key, &root.signer)?.der().to_vec();
         self.record(purpose, &fresh, spki::to_der(&fresh.public), Some(der))
     }
 
     fn params(
         self,
-        hierarchy: Hierarchy,
-        rank: &str,
+        purpose: KeyPurpose,
         fresh: &Fresh,
         life: Duration,
         below: u8,
     ) -> Result<rcgen::CertificateParams, InitError> {
-        let mark: String = fresh.id.as_str().chars().take(12).collect();
-        let name = format!("taskpass {} {rank} {mark}", hierarchy.as_str());
+        let name = common_name(purpose, &fresh.id);
         let validity = Validity {
             from: self.now,
             until: self.now.plus(life),
         };
         let organisation = self.trust_domain.as_str();
         let serial = serial()?;
-        Ok(profile::authority(
-            serial,
-            validity,
-            &name,
-            organisation,
-            below,
-        ))
+        let mut params = profile::authority(serial, validity, &name, organisation, below);
+        params.key_identifier_method = KeyIdMethod::PreSpecified(key_identifier(&fresh.public));
+        Ok(params)
+    }
+
+    /// An authority's key whose certificate is asked for elsewhere.
+    pub(crate) fn waiting(self, purpose: KeyPurpose) -> Result<KeyRecord, InitError> {
+        let fresh = draw(purpose)?;
+        let record = self.record(purpose, &fresh, spki::to_der(&fresh.public), None)?;
+        Ok(KeyRecord {
+            state: KeyState::Waiting,
+            ..record
+        })
     }
 
     fn record(
@@ -200,25 +209,51 @@ impl Maker<'_> {
             purpose,
             state: KeyState::Prepared,
             created_at: self.now,
+            activate_at: None,
             activated_at: None,
             retired_at: None,
             not_after,
             public,
             certificate,
+            chain: Vec::new(),
+            crl: None,
             sealed,
         })
     }
 }
 
+/// The name of an authority, with a part of its key's id: no two share one.
+pub(crate) fn common_name(purpose: KeyPurpose, id: &KeyId) -> String {
+    let mark: String = id.as_str().chars().take(12).collect();
+    format!("taskpass {} {mark}", purpose.as_str().replace('-', " "))
+}
+
+/// A key's identifier by RFC 5280 §4.2.1.2, method 1, as nearly every authority computes it: another one
+/// that certifies the same key gives it the same, and the certificates beneath find either. It tells
+/// keys apart and protects nothing.
+pub(crate) fn key_identifier(public: &PublicKey) -> Vec<u8> {
+    let bits: &[u8] = match public {
+        PublicKey::P256(point) => point,
+        PublicKey::Ed25519(key) => key.as_bytes(),
+    };
+    digest(&SHA1_FOR_LEGACY_USE_ONLY, bits).as_ref().to_vec()
+}
+
+/// A fresh key. One whose id begins with a hyphen, as one in 64 does, is let go: on every command line it
+/// would be taken for an option.
 fn draw(purpose: KeyPurpose) -> Result<Fresh, InitError> {
-    let (private, public) =
-        keys::generate(keys::kind(purpose)).map_err(|source| InitError::Key { purpose, source })?;
-    let id = Jwk::new(public.clone()).id().clone();
-    Ok(Fresh {
-        private,
-        public,
-        id,
-    })
+    loop {
+        let (private, public) = keys::generate(keys::kind(purpose))
+            .map_err(|source| InitError::Key { purpose, source })?;
+        let id = Jwk::new(public.clone()).id().clone();
+        if !id.as_str().starts_with('-') {
+            return Ok(Fresh {
+                private,
+                public,
+                id,
+            });
+        }
+    }
 }
 
 /// Sixteen random bytes that make a positive number of full length.

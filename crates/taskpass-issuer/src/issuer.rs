@@ -2,9 +2,10 @@
 //!
 //! Opening checks everything once: that each purpose has exactly one active key, that private and
 //! public halves, certificate and id belong together, that the key-encryption key is the right
-//! one. A snapshot that opened can sign. A tainted key is not opened at all.
+//! one. A snapshot that opened can sign. A tainted key is not opened at all, nor one whose private
+//! half was destroyed; a root may be without its own, if authorities are certified elsewhere.
 
-mod open;
+pub(crate) mod open;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use taskpass_core::spiffe::TrustDomain;
 use taskpass_core::time::Timestamp;
 use taskpass_token::{Heartbeat, Jwk};
 
-use crate::authority::{Authority, Hierarchy};
+use crate::authority::{Authority, CaFacts, Hierarchy, Root};
 use crate::init::{InitError, Maker};
 use crate::keys::SigningKey;
 use crate::prepare::SignError;
@@ -42,10 +43,21 @@ pub(crate) struct Slot {
 
 /// The open authorities of one hierarchy.
 pub(crate) struct Branch {
-    pub(crate) root: Authority,
+    pub(crate) root: Root,
+    /// Roots of before, beneath which something may still live.
+    pub(crate) former: Vec<Root>,
     pub(crate) active: Arc<Authority>,
     /// The active one, the prepared and the retired.
     pub(crate) issuing: Vec<Arc<Authority>>,
+}
+
+impl Branch {
+    /// The root above the authority that signs now: not the newest, while that is being made known.
+    pub(crate) fn root_in_use(&self) -> &Root {
+        let roots = std::iter::once(&self.root).chain(&self.former);
+        let mut above = roots.filter(|root| root.key_identifier == self.active.root_key);
+        above.next().unwrap_or(&self.root)
+    }
 }
 
 /// All keys, opened.
@@ -141,21 +153,39 @@ impl Issuer {
             | KeyPurpose::TokenEdDsa
             | KeyPurpose::LogCheckpoint
             | KeyPurpose::Feed => maker.plain(purpose),
-            KeyPurpose::ControlIssuing => maker.issuing(Hierarchy::Control, &self.control.root),
-            KeyPurpose::TaskIssuing => maker.issuing(Hierarchy::Task, &self.task.root),
+            KeyPurpose::ControlIssuing | KeyPurpose::TaskIssuing => {
+                let hierarchy = crate::rotation::hierarchy(purpose);
+                let root = hierarchy.and_then(|hierarchy| self.root_signer(hierarchy));
+                maker.issuing(purpose, root.ok_or(InitError::RootElsewhere(purpose))?)
+            }
             KeyPurpose::ControlRoot | KeyPurpose::TaskRoot => Err(InitError::Root(purpose)),
         }
     }
 
     /// The key that issued a certificate, by the authority key identifier that it carries; `None`
-    /// if no open authority of the hierarchy has that identifier.
+    /// if no authority of the hierarchy, present or past, has that identifier.
     pub fn issuing_key(&self, hierarchy: Hierarchy, authority_key: &[u8]) -> Option<&KeyId> {
         let branch = self.branch(hierarchy);
-        let found = branch
+        let open = branch
             .issuing
             .iter()
-            .find(|authority| authority.key_identifier == authority_key)?;
-        Some(&found.key)
+            .find(|authority| authority.key_identifier == authority_key)
+            .map(|authority| &authority.key);
+        // A tainted one is not open, and is what a rule names.
+        open.or_else(|| {
+            let mut records = self.records.iter();
+            let found = records.find(|record| {
+                let der = record.certificate.as_deref().unwrap_or_default();
+                record.purpose == hierarchy.issuing()
+                    && CaFacts::read(der).is_ok_and(|facts| facts.key_identifier == authority_key)
+            });
+            found.map(|record| &record.id)
+        })
+    }
+
+    /// The hierarchy's root, if its private half is here.
+    pub(crate) fn root_signer(&self, hierarchy: Hierarchy) -> Option<&Authority> {
+        self.branch(hierarchy).root.signer.as_ref()
     }
 
     pub(crate) fn slot(&self, alg: TokenAlg) -> &Arc<Slot> {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use taskpass_core::access::TokenProfile;
 use taskpass_core::grant::Grant;
 use taskpass_core::id::TaskId;
 use taskpass_core::key::KeyPurpose;
@@ -37,6 +38,9 @@ pub enum PrepareError {
     /// A token without a scope allows nothing.
     #[error("a token needs at least one scope")]
     NoScope,
+    /// The form of the token needs another algorithm.
+    #[error("a token of the profile {0} is signed with ES256")]
+    ProfileAlg(TokenProfile),
     /// It would end before the second after its beginning.
     #[error("the credential would end before it begins")]
     TooShort,

@@ -19,7 +19,7 @@ use taskpass_token::task_extension::OID;
 pub(crate) const BACKDATE: Duration = Duration::from_mins(1);
 
 /// The longest common name and organisation (RFC 5280, upper bounds).
-const MAX_NAME: usize = 64;
+pub(crate) const MAX_NAME: usize = 64;
 
 /// From when until when; `until` is the first instant at which the certificate is over.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,8 @@ pub(crate) struct Validity {
 pub(crate) enum Role {
     Client,
     Server,
+    /// Both, as an X.509-SVID must be.
+    Svid,
 }
 
 /// The parts in which end-entity certificates differ.
@@ -65,10 +67,14 @@ pub(crate) fn leaf(leaf: Leaf) -> Result<CertificateParams, rcgen::Error> {
     params.subject_alt_names.extend(leaf.more_names);
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![match leaf.role {
-        Role::Client => ExtendedKeyUsagePurpose::ClientAuth,
-        Role::Server => ExtendedKeyUsagePurpose::ServerAuth,
-    }];
+    params.extended_key_usages = match leaf.role {
+        Role::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
+        Role::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
+        Role::Svid => vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ],
+    };
     params.crl_distribution_points = leaf
         .crl_url
         .map(|uri| CrlDistributionPoint { uris: vec![uri] })

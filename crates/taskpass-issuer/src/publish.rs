@@ -1,12 +1,13 @@
 //! What the public may read of the keys: the JWKS, trust anchors, issuing authorities, views.
 
-use taskpass_core::key::{KeyId, KeyPurpose, KeyRecord, KeyState};
+use taskpass_core::key::{JWKS_MAX_AGE, KeyId, KeyPurpose, KeyRecord, KeyState};
 use taskpass_core::time::Timestamp;
-use taskpass_token::{Jwk, JwkSet};
+use taskpass_token::{Jwk, JwkSet, SpiffeBundle, spki};
 
-use crate::authority::{Authority, AuthorityId, Hierarchy};
+use crate::authority::{Authority, AuthorityId, Hierarchy, Root};
 use crate::issuer::Issuer;
 use crate::pem;
+use crate::rotation;
 
 /// An issuing authority as the public sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,16 +45,19 @@ pub struct KeyView {
     pub not_after: Option<Timestamp>,
     /// For any other key: its public half.
     pub public_jwk: Option<String>,
-    /// For an authority: its certificate.
+    /// For an authority: its certificate, and those of others above it.
     pub certificate_pem: Option<String>,
+    /// Whether its private half is here.
+    pub has_private: bool,
+    /// When a prepared key was asked to take over.
+    pub takes_over_at: Option<Timestamp>,
 }
 
 impl KeyView {
     /// The view of a record.
     pub fn of(record: &KeyRecord) -> Self {
-        let jwk = record
-            .certificate
-            .is_none()
+        let jwk = Jwk::from_json(&record.public)
+            .is_ok()
             .then(|| String::from_utf8_lossy(&record.public).into_owned());
         Self {
             id: record.id.clone(),
@@ -64,10 +68,12 @@ impl KeyView {
             retired_at: record.retired_at,
             not_after: record.not_after,
             public_jwk: jwk,
-            certificate_pem: record
-                .certificate
-                .as_deref()
-                .map(|der| pem::encode("CERTIFICATE", der)),
+            certificate_pem: record.certificate.as_deref().map(|der| {
+                let above = record.chain.iter().map(Vec::as_slice);
+                pem::certificates(std::iter::once(der).chain(above))
+            }),
+            has_private: record.has_private(),
+            takes_over_at: record.activate_at,
         }
     }
 }
@@ -89,11 +95,53 @@ impl Issuer {
         JwkSet::from_keys(keys).unwrap_or_default()
     }
 
-    /// The trust anchors of a hierarchy in PEM: the root, then the published issuing authorities.
+    /// The trust anchors of a hierarchy in PEM: the root, a root of before while something beneath it
+    /// lives, then the published issuing authorities. What others have certified the root by is not
+    /// among them: whoever trusts these must not come to trust all that those others certify.
     pub fn anchors(&self, hierarchy: Hierarchy, now: Timestamp) -> String {
-        let root = &*self.branch(hierarchy).root.der;
         let issuing = self.published(hierarchy, now).map(|a| &*a.der);
-        pem::certificates(std::iter::once(root).chain(issuing))
+        let roots = self.roots(hierarchy, now).map(|root| &*root.der);
+        pem::certificates(roots.chain(issuing))
+    }
+
+    /// The root, and roots of before while something beneath them lives.
+    fn roots(&self, hierarchy: Hierarchy, now: Timestamp) -> impl Iterator<Item = &Root> {
+        let branch = self.branch(hierarchy);
+        let former = branch.former.iter().filter(move |root| {
+            now < root.not_after && rotation::is_root_needed(&self.records, &root.record, now)
+        });
+        std::iter::once(&branch.root).chain(former)
+    }
+
+    /// The SPIFFE trust bundle: what the Task hierarchy and the keys of tokens certify, and nothing
+    /// of Control.
+    pub fn spiffe_bundle(&self, now: Timestamp) -> SpiffeBundle {
+        let x509 = self.roots(Hierarchy::Task, now).filter_map(|root| {
+            let key = spki::from_der(&root.record.public).ok()?;
+            Some((key, root.der.to_vec()))
+        });
+        SpiffeBundle {
+            sequence: self.last_change(now).millis(),
+            refresh_hint: JWKS_MAX_AGE.as_secs(),
+            x509: x509.collect(),
+            jwt: self.jwks(now).iter().cloned().collect(),
+        }
+    }
+
+    /// The last instant at which a key came or went: of its own, or because its time was over. The
+    /// same for every replica, and after a restart.
+    fn last_change(&self, now: Timestamp) -> Timestamp {
+        let instants = self.records.iter().flat_map(|record| {
+            [
+                Some(record.created_at),
+                record.activated_at,
+                record.retired_at,
+                record.published_until(),
+                record.not_after,
+            ]
+        });
+        let past = instants.flatten().filter(|at| *at <= now);
+        past.max().unwrap_or(Timestamp::ZERO)
     }
 
     /// The root's certificate.
@@ -118,6 +166,12 @@ impl Issuer {
     /// Every key, as operators see it.
     pub fn key_views(&self) -> Vec<KeyView> {
         self.records.iter().map(KeyView::of).collect()
+    }
+
+    /// When the key that waits for its turn takes over from the active one of `purpose`; `None` if none
+    /// waits, or keys of this purpose do not rotate.
+    pub fn takes_over_at(&self, purpose: KeyPurpose, now: Timestamp) -> Option<Timestamp> {
+        rotation::takes_over_at(&self.records, purpose, now)
     }
 
     fn published(&self, hierarchy: Hierarchy, now: Timestamp) -> impl Iterator<Item = &Authority> {

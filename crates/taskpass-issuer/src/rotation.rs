@@ -2,12 +2,29 @@
 //!
 //! A key is published for at least the time for which verifiers may cache the JWKS before it signs.
 //! Only a tainted key is followed at once: verifiers fetch a key they do not know, and a thief's
-//! signature is worse than a second fetch. Roots do not rotate.
+//! signature is worse than a second fetch. A retired key is published until what it signed has ended,
+//! and no slot has two of them unless one was tainted: at most three keys of a slot are published.
+//! Roots do not rotate; one that was replaced stays while an authority that it certified is published.
+//!
+//! [`next_step`] says what is due. Each step is one commit and can be taken again, so a broker that
+//! was killed between two of them goes on where it was.
+
+mod step;
 
 use std::time::Duration;
 
 use taskpass_core::key::{JWKS_MAX_AGE, KeyId, KeyPurpose, KeyRecord, KeyState};
 use taskpass_core::time::Timestamp;
+
+use crate::authority::{self, Hierarchy};
+
+pub use step::{Step, next_step};
+
+/// The most keys of one slot that are published at once: one to come, one that signs, one of before.
+pub const MAX_PUBLISHED: usize = 3;
+
+/// How long before an authority could not certify its longest leaf any more the next one takes over.
+pub const AUTHORITY_MARGIN: Duration = Duration::from_hours(24);
 
 /// How long a key of `purpose` signs before the next one takes over; `None` for roots, and for the
 /// checkpoint key, by which everybody knows the log.
@@ -24,53 +41,144 @@ pub const fn period(purpose: KeyPurpose) -> Option<Duration> {
     }
 }
 
-/// Whether a fresh key of `purpose` should be made: none is waiting.
+/// Whether the broker can make a key of `purpose` by itself: an authority's needs the private half of
+/// the root above it.
+pub fn can_make(records: &[KeyRecord], purpose: KeyPurpose) -> bool {
+    match hierarchy(purpose) {
+        Some(hierarchy) => {
+            of(records, hierarchy.root(), KeyState::Active).any(KeyRecord::has_private)
+        }
+        None => period(purpose).is_some(),
+    }
+}
+
+/// Whether a fresh key of `purpose` should be made: none is waiting for its turn.
 pub fn should_prepare_next(records: &[KeyRecord], purpose: KeyPurpose) -> bool {
     period(purpose).is_some() && of(records, purpose, KeyState::Prepared).next().is_none()
 }
 
-/// Whether `record` may begin to sign: it waits, and every verifier can know it.
+/// From when on every verifier can know a prepared key, and it may sign.
+pub fn known_at(record: &KeyRecord) -> Timestamp {
+    let cached = record.created_at.plus(JWKS_MAX_AGE);
+    record.activate_at.map_or(cached, |at| at.max(cached))
+}
+
+/// Whether `record` may begin to sign: it waits for its turn, and every verifier can know it.
 pub fn may_activate(record: &KeyRecord, now: Timestamp) -> bool {
-    record.state == KeyState::Prepared && now >= record.created_at.plus(JWKS_MAX_AGE)
+    record.state == KeyState::Prepared && now >= known_at(record)
+}
+
+/// Until when a key that began to sign is to go on: for its period, and, of an authority, no longer
+/// than it can certify what lives longest. `None` for keys that do not rotate.
+pub fn serves_until(record: &KeyRecord) -> Option<Timestamp> {
+    let began = record.activated_at.unwrap_or(record.created_at);
+    let by_age = began.plus(period(record.purpose)?);
+    Some(last_use(record).map_or(by_age, |end| by_age.min(end)))
+}
+
+/// Until when an authority can certify what lives longest, with a margin.
+fn last_use(record: &KeyRecord) -> Option<Timestamp> {
+    let longest = record.purpose.longest_signed()?.duration();
+    Some(record.not_after?.minus(longest + AUTHORITY_MARGIN))
+}
+
+/// Until when another key of `purpose` cannot retire, because an earlier one is still published;
+/// `None` if it can.
+pub fn room_from(records: &[KeyRecord], purpose: KeyPurpose, now: Timestamp) -> Option<Timestamp> {
+    of(records, purpose, KeyState::Retired)
+        .filter(|record| record.is_published(now))
+        .filter_map(KeyRecord::published_until)
+        .max()
+}
+
+/// The prepared key of `purpose` that is first in turn.
+pub fn next_in_turn(records: &[KeyRecord], purpose: KeyPurpose) -> Option<&KeyRecord> {
+    of(records, purpose, KeyState::Prepared).min_by_key(|record| known_at(record))
 }
 
 /// Whether the waiting key of `purpose` should take over now: the active one has served its time,
-/// or there is none.
+/// or there is none, or it was asked for.
 pub fn should_activate_next(records: &[KeyRecord], purpose: KeyPurpose, now: Timestamp) -> bool {
-    let Some(period) = period(purpose) else {
+    let Some(next) = next_in_turn(records, purpose) else {
         return false;
     };
-    let waiting = of(records, purpose, KeyState::Prepared).any(|record| may_activate(record, now));
-    let serving = of(records, purpose, KeyState::Active).any(|record| {
-        now < record
-            .activated_at
-            .unwrap_or(record.created_at)
-            .plus(period)
-    });
-    waiting && !serving
+    let Some(active) = of(records, purpose, KeyState::Active).next() else {
+        return period(purpose).is_some() && may_activate(next, now);
+    };
+    // One that cannot certify what may be asked of it is followed without waiting, as everybody knows an
+    // authority by the root above it; beneath a root that is new, only when it certifies nothing at all.
+    if let (Some(end), Some(longest)) = (active.not_after, purpose.longest_signed()) {
+        let held_back = next.activate_at.is_some_and(|at| at > now);
+        let over = now >= end || (!held_back && now.plus(longest.duration()) > end);
+        if over {
+            return next.not_after.is_some_and(|end| now < end);
+        }
+    }
+    let asked = next.activate_at.is_some_and(|at| at <= now);
+    let served = serves_until(active).is_some_and(|until| until <= now);
+    (asked || served)
+        && may_activate(next, now)
+        && is_of_use(next, now)
+        && room_from(records, purpose, now).is_none()
 }
 
-/// The changed records if the oldest key of `purpose` that may, takes over at `now`: the new active
+/// Whether it can certify what lives longest: one that stood by for too long cannot.
+pub fn is_of_use(record: &KeyRecord, now: Timestamp) -> bool {
+    match (record.not_after, record.purpose.longest_signed()) {
+        (Some(end), Some(longest)) => now.plus(longest.duration()) <= end,
+        _ => true,
+    }
+}
+
+/// When the key that waits for its turn takes over, if nothing else happens; `None` if none waits, or
+/// the key does not rotate.
+pub fn takes_over_at(
+    records: &[KeyRecord],
+    purpose: KeyPurpose,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let next = next_in_turn(records, purpose)?;
+    let served = of(records, purpose, KeyState::Active).find_map(serves_until)?;
+    let due = next.activate_at.map_or(served, |asked| asked.min(served));
+    let room = room_from(records, purpose, now).unwrap_or(due);
+    Some(due.max(known_at(next)).max(room))
+}
+
+/// The changed records if `next` takes over at `now`: itself first, then the one that retires.
+pub fn take_over(records: &[KeyRecord], next: &KeyRecord, now: Timestamp) -> Vec<KeyRecord> {
+    let retired = of(records, next.purpose, KeyState::Active).map(|record| KeyRecord {
+        state: KeyState::Retired,
+        retired_at: Some(now),
+        ..record.clone()
+    });
+    let next = KeyRecord {
+        state: KeyState::Active,
+        activated_at: Some(now),
+        ..next.clone()
+    };
+    std::iter::once(next).chain(retired).collect()
+}
+
+/// The changed records if the first key of `purpose` that may, takes over at `now`: the new active
 /// one first, then the retired. `None` if none may.
 pub fn activate_next(
     records: &[KeyRecord],
     purpose: KeyPurpose,
     now: Timestamp,
 ) -> Option<Vec<KeyRecord>> {
-    let next = of(records, purpose, KeyState::Prepared)
-        .filter(|record| may_activate(record, now))
-        .min_by_key(|record| record.created_at)?;
-    let next = KeyRecord {
-        state: KeyState::Active,
-        activated_at: Some(now),
-        ..next.clone()
-    };
-    let retired = of(records, purpose, KeyState::Active).map(|record| KeyRecord {
+    period(purpose)?;
+    let next = next_in_turn(records, purpose).filter(|record| may_activate(record, now))?;
+    Some(take_over(records, next, now))
+}
+
+/// A key that never signed and is not going to: its private half is destroyed.
+pub fn dropped(record: &KeyRecord, now: Timestamp) -> KeyRecord {
+    KeyRecord {
         state: KeyState::Retired,
         retired_at: Some(now),
-        ..record.clone()
-    });
-    Some(std::iter::once(next).chain(retired).collect())
+        activate_at: None,
+        ..record.destroyed()
+    }
 }
 
 /// A key cannot be tainted.
@@ -82,13 +190,17 @@ pub enum TaintError {
     /// A root is everybody's trust anchor: nothing signed here could tell them.
     #[error("a {0} key cannot be tainted; replace the broker's hierarchies instead")]
     Root(KeyPurpose),
+    /// Everybody knows the log by it.
+    #[error("a {0} key cannot be tainted; begin a new log instead")]
+    Log(KeyPurpose),
     /// It signs, and none is prepared to follow it.
     #[error("no {0} key is prepared to follow the tainted one")]
     NoSuccessor(KeyPurpose),
 }
 
-/// The changed records if the key `id` is distrusted from `now` on: itself, and, if it signs, the
-/// prepared key that follows it at once. A key that is tainted already changes nothing.
+/// The changed records if the key `id` is distrusted from `now` on: itself, without its private half,
+/// if it signs, the prepared key that follows it at once, and a root whose list that outdates. A key that is tainted already changes
+/// nothing.
 pub fn taint(
     records: &[KeyRecord],
     id: &KeyId,
@@ -98,23 +210,32 @@ pub fn taint(
         .iter()
         .find(|record| record.id == *id)
         .ok_or_else(|| TaintError::Unknown(id.clone()))?;
-    if matches!(
-        record.purpose,
-        KeyPurpose::ControlRoot | KeyPurpose::TaskRoot
-    ) {
-        return Err(TaintError::Root(record.purpose));
+    match record.purpose {
+        KeyPurpose::ControlRoot | KeyPurpose::TaskRoot => {
+            return Err(TaintError::Root(record.purpose));
+        }
+        KeyPurpose::LogCheckpoint => return Err(TaintError::Log(record.purpose)),
+        KeyPurpose::TokenEs256
+        | KeyPurpose::TokenEdDsa
+        | KeyPurpose::ControlIssuing
+        | KeyPurpose::TaskIssuing
+        | KeyPurpose::Feed => {}
     }
     if record.state == KeyState::Tainted {
         return Ok(Vec::new());
     }
     let mut changed = vec![KeyRecord {
         state: KeyState::Tainted,
-        retired_at: Some(record.retired_at.unwrap_or(now)),
-        ..record.clone()
+        // Also of one that had retired before: what is published changes now.
+        retired_at: Some(now),
+        activate_at: None,
+        ..record.destroyed()
     }];
     if record.state == KeyState::Active {
+        // One that was held back, for a root that is not known everywhere, only if there is no other.
+        let held_back = |next: &KeyRecord| next.activate_at.is_some_and(|at| at > now);
         let next = of(records, record.purpose, KeyState::Prepared)
-            .min_by_key(|next| next.created_at)
+            .min_by_key(|next| (held_back(next), next.created_at))
             .ok_or(TaintError::NoSuccessor(record.purpose))?;
         changed.push(KeyRecord {
             state: KeyState::Active,
@@ -122,7 +243,42 @@ pub fn taint(
             ..next.clone()
         });
     }
+    // A list that was signed beforehand says nothing of this one, and nobody here can sign another.
+    let outdated = records.iter().filter(|root| {
+        root.crl.is_some() && !root.has_private() && authority::is_beneath(record, root)
+    });
+    changed.extend(outdated.map(|root| KeyRecord {
+        crl: None,
+        ..root.clone()
+    }));
     Ok(changed)
+}
+
+/// Whether a root is to be trusted at `now`: it is the hierarchy's, or an authority that it certified
+/// is still published.
+pub fn is_root_needed(records: &[KeyRecord], root: &KeyRecord, now: Timestamp) -> bool {
+    let Some(hierarchy) = Hierarchy::ALL
+        .into_iter()
+        .find(|hierarchy| hierarchy.root() == root.purpose)
+    else {
+        return false;
+    };
+    match root.state {
+        KeyState::Active => true,
+        KeyState::Retired => records.iter().any(|record| {
+            record.purpose == hierarchy.issuing()
+                && record.is_published(now)
+                && authority::is_beneath(record, root)
+        }),
+        KeyState::Waiting | KeyState::Prepared | KeyState::Tainted => false,
+    }
+}
+
+/// The hierarchy whose issuing keys are of `purpose`.
+pub fn hierarchy(purpose: KeyPurpose) -> Option<Hierarchy> {
+    Hierarchy::ALL
+        .into_iter()
+        .find(|hierarchy| hierarchy.issuing() == purpose)
 }
 
 fn of(
@@ -136,128 +292,4 @@ fn of(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use taskpass_core::secret::Sha256;
-
-    fn key(name: &[u8], state: KeyState, created: u64) -> KeyRecord {
-        KeyRecord {
-            id: KeyId::from_thumbprint(Sha256::of(name)),
-            purpose: KeyPurpose::TokenEs256,
-            state,
-            created_at: Timestamp::from_secs(created),
-            activated_at: (state == KeyState::Active).then(|| Timestamp::from_secs(created)),
-            retired_at: None,
-            not_after: None,
-            public: vec![],
-            certificate: None,
-            sealed: vec![],
-        }
-    }
-
-    #[test]
-    fn a_key_takes_over_when_it_is_known_and_its_time_has_come() {
-        let purpose = KeyPurpose::TokenEs256;
-        let active = key(b"a", KeyState::Active, 0);
-        let alone = [active.clone()];
-        let month = period(purpose).unwrap().as_secs();
-        let at = Timestamp::from_secs;
-        assert!(should_prepare_next(&alone, purpose));
-        assert!(!should_activate_next(&alone, purpose, at(month)));
-        assert_eq!(activate_next(&alone, purpose, at(month)), None);
-
-        let pair = [active, key(b"b", KeyState::Prepared, 1000)];
-        assert!(!should_prepare_next(&pair, purpose));
-        assert!(!may_activate(&pair[1], at(1299)));
-        assert!(may_activate(&pair[1], at(1300)));
-        assert!(!should_activate_next(&pair, purpose, at(month - 1)));
-        assert!(should_activate_next(&pair, purpose, at(month)));
-        assert_eq!(activate_next(&pair, purpose, at(1299)), None);
-
-        let changed = activate_next(&pair, purpose, at(month)).unwrap();
-        assert_eq!(changed.len(), 2);
-        assert_eq!(
-            (&changed[0].id, changed[0].state),
-            (&pair[1].id, KeyState::Active)
-        );
-        assert_eq!(changed[0].activated_at, Some(at(month)));
-        assert_eq!(
-            (&changed[1].id, changed[1].state),
-            (&pair[0].id, KeyState::Retired)
-        );
-        assert_eq!(changed[1].retired_at, Some(at(month)));
-    }
-
-    #[test]
-    fn a_tainted_key_is_followed_at_once() {
-        let purpose = KeyPurpose::TokenEs256;
-        let keys = [
-            key(b"a", KeyState::Tainted, 0),
-            key(b"b", KeyState::Prepared, 0),
-        ];
-        assert!(should_activate_next(
-            &keys,
-            purpose,
-            Timestamp::from_secs(300)
-        ));
-        let changed = activate_next(&keys, purpose, Timestamp::from_secs(300)).unwrap();
-        assert_eq!(changed.len(), 1);
-        assert_eq!(changed[0].id, keys[1].id);
-    }
-
-    #[test]
-    fn tainting_the_active_key_activates_the_waiting_one() {
-        let keys = [
-            key(b"a", KeyState::Active, 0),
-            key(b"b", KeyState::Prepared, 9),
-        ];
-        let now = Timestamp::from_secs(10);
-        let states = |changed: &[KeyRecord]| -> Vec<_> {
-            changed.iter().map(|k| (k.id.clone(), k.state)).collect()
-        };
-        let (a, b) = (keys[0].id.clone(), keys[1].id.clone());
-        assert_eq!(
-            states(&taint(&keys, &a, now).unwrap()),
-            [
-                (a.clone(), KeyState::Tainted),
-                (b.clone(), KeyState::Active)
-            ]
-        );
-        assert_eq!(
-            states(&taint(&keys, &b, now).unwrap()),
-            [(b.clone(), KeyState::Tainted)]
-        );
-        let purpose = KeyPurpose::TokenEs256;
-        assert_eq!(
-            taint(&keys[..1], &a, now),
-            Err(TaintError::NoSuccessor(purpose))
-        );
-        assert_eq!(taint(&keys[..1], &b, now), Err(TaintError::Unknown(b)));
-        let again = [key(b"a", KeyState::Tainted, 0)];
-        assert_eq!(taint(&again, &a, now), Ok(vec![]));
-        let root = [KeyRecord {
-            purpose: KeyPurpose::TaskRoot,
-            ..key(b"a", KeyState::Active, 0)
-        }];
-        assert_eq!(
-            taint(&root, &a, now),
-            Err(TaintError::Root(KeyPurpose::TaskRoot))
-        );
-    }
-
-    #[test]
-    fn roots_stay() {
-        for purpose in [
-            KeyPurpose::TaskRoot,
-            KeyPurpose::ControlRoot,
-            KeyPurpose::LogCheckpoint,
-        ] {
-            assert!(!should_prepare_next(&[], purpose));
-            assert!(!should_activate_next(
-                &[],
-                purpose,
-                Timestamp::from_secs(u64::MAX)
-            ));
-        }
-    }
-}
+mod tests;

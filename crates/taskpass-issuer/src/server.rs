@@ -76,8 +76,10 @@ impl Issuer {
         })?;
         let der = params.signed_by(&key, &authority.signer)?.der().to_vec();
         Ok(ServerCertificate {
-            chain_pem: pem::certificates([&*der, &authority.der]),
-            chain: vec![der, authority.der.to_vec()],
+            chain_pem: pem::certificates(std::iter::once(&*der).chain(authority.path())),
+            chain: std::iter::once(der.clone())
+                .chain(authority.path().map(<[u8]>::to_vec))
+                .collect(),
             key_pkcs8,
             expires_at: until,
         })

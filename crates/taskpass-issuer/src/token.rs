@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use taskpass_core::access::{Stage, TokenAlg};
+use taskpass_core::access::{Stage, TokenAlg, TokenProfile};
 use taskpass_core::credential::{Credential, CredentialBody};
 use taskpass_core::grant::{Ask, Grant};
 use taskpass_core::id::{CredentialId, DecisionId};
+use taskpass_core::listing::{ListId, ListPlace, list_hour};
 use taskpass_core::name::{AgentName, OwnerName};
 use taskpass_core::rng::Rng;
 use taskpass_core::scope::{ScopeName, ScopeRef, TargetUri};
@@ -15,8 +16,8 @@ use taskpass_core::secret::{Secret, Sha256};
 use taskpass_core::spiffe::{SpiffeId, Subject};
 use taskpass_core::time::Timestamp;
 use taskpass_core::ttl::MAX_TOKEN_TTL;
-use taskpass_token::jws::{TOKEN_TYPE, assemble, header_json, signing_input};
-use taskpass_token::{Claims, TaskClaims};
+use taskpass_token::jws::{CLOUD_TYPE, TOKEN_TYPE, assemble, header_json, signing_input};
+use taskpass_token::{Claims, StatusRef, TaskClaims};
 
 use crate::issuer::{Issuer, Slot};
 use crate::prepare::{PrepareError, SignError, TaskFacts, may_live, same_agent};
@@ -51,6 +52,8 @@ pub struct TokenTerms {
 pub struct PreparedToken {
     slot: Arc<Slot>,
     claims: Claims,
+    profile: TokenProfile,
+    listed: Option<ListPlace>,
     agent: AgentName,
     owner: OwnerName,
     issued_at: Timestamp,
@@ -65,6 +68,21 @@ impl PreparedToken {
     /// The decision that allowed it.
     pub fn decision(&self) -> DecisionId {
         self.claims.task.decision
+    }
+
+    /// Gives it the form that its target wants.
+    pub fn in_profile(mut self, profile: TokenProfile) -> Result<Self, PrepareError> {
+        if profile == TokenProfile::Cloud && self.slot.jwk.alg() != TokenAlg::Es256 {
+            return Err(PrepareError::ProfileAlg(profile));
+        }
+        self.profile = profile;
+        Ok(self)
+    }
+
+    /// Gives it its place on a status list of its hour, which it then names.
+    pub fn listed_at(mut self, place: ListPlace) -> Self {
+        self.listed = Some(place);
+        self
     }
 }
 
@@ -125,6 +143,8 @@ impl Issuer {
         Ok(PreparedToken {
             slot: Arc::clone(self.slot(terms.alg)),
             claims,
+            profile: TokenProfile::OAuth,
+            listed: None,
             agent: terms.agent,
             owner: terms.owner,
             issued_at: terms.now,
@@ -136,12 +156,25 @@ impl Issuer {
         let PreparedToken {
             slot,
             claims,
+            profile,
+            listed,
             agent,
             owner,
             issued_at,
         } = prepared;
-        let header = header_json(slot.jwk.alg(), slot.jwk.id(), TOKEN_TYPE);
-        let input = signing_input(&header, &claims.to_json());
+        let typ = match profile {
+            TokenProfile::OAuth => TOKEN_TYPE,
+            TokenProfile::Cloud => CLOUD_TYPE,
+        };
+        let header = header_json(slot.jwk.alg(), slot.jwk.id(), typ);
+        let status = listed.map(|place| StatusRef {
+            index: place.index().into(),
+            uri: self.status_location(ListId {
+                hour: list_hour(claims.id.expires_at()),
+                list: place.list(),
+            }),
+        });
+        let input = signing_input(&header, &claims.to_json_listed(status.as_ref()));
         let signature = slot.key.sign(input.as_bytes())?;
         let token = Secret::new(assemble(&input, &signature));
         let credential = Credential {
@@ -154,6 +187,7 @@ impl Issuer {
             key: slot.jwk.id().clone(),
             decision: claims.task.decision,
             digest: Sha256::of(token.expose().as_bytes()),
+            listed,
             body: CredentialBody::Token {
                 target: claims.audience,
                 scopes: claims.scopes,
@@ -176,7 +210,7 @@ fn covers(grant: &Grant, terms: &TokenTerms) -> Result<(), PrepareError> {
         };
         match grant.ask() {
             Ask::Scopes(granted) if granted.contains(&asked) => {}
-            Ask::Scopes(_) | Ask::Certificate => {
+            Ask::Scopes(_) | Ask::Certificate | Ask::Svid => {
                 return Err(PrepareError::ScopeNotGranted(asked));
             }
         }

@@ -186,6 +186,8 @@ pub(crate) fn decimal(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::testing::{key, signed};
 
@@ -245,5 +247,21 @@ mod tests {
         ));
         assert!(Checkpoint::open(note.as_bytes(), &[other.clone(), key(1, "a.example")]).is_err());
         assert!(checkpoint.sign(&other, sign).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_reads_to_itself_or_not_at_all(
+            bytes: Vec<u8>,
+            text in "[a-z./+ ]{0,12}\n[0-9+-]{0,22}\n[A-Za-z0-9+/]{42,43}=?\n?",
+        ) {
+            if let Ok(read) = Checkpoint::parse(&text) {
+                prop_assert_eq!(read.to_string(), text.clone());
+            }
+            for bytes in [&bytes, text.as_bytes()] {
+                let _ = Checkpoint::parse_unverified(bytes);
+                prop_assert!(Checkpoint::open(bytes, &[key(1, "a.example")]).is_err());
+            }
+        }
     }
 }

@@ -6,10 +6,11 @@
 //! from the bundles, so losing them costs time and nothing else.
 
 mod fields;
+mod file;
 mod summary;
 
-use fields::Fields;
 pub use fields::Filter;
+pub use file::{Snapshot, SummaryFile};
 pub use summary::Summary;
 
 /// Entries in a full bundle (C2SP tlog-tiles).
@@ -35,85 +36,68 @@ pub struct FoundPage {
     pub next: Option<u64>,
 }
 
-/// The summaries of all full bundles of one log.
-#[derive(Debug, Default)]
-pub struct Finder {
-    summaries: Vec<Summary>,
+/// Where summaries come from.
+pub trait Summaries {
+    /// Looks at the summary of a bundle; `None` if it is not known, as that of the last, partial one.
+    fn look<T>(&self, number: u64, with: impl FnOnce(&Summary) -> T) -> Option<T>;
 }
 
-impl Finder {
-    /// Nothing known yet.
-    pub fn new() -> Self {
-        Self::default()
+impl Summaries for [Summary] {
+    fn look<T>(&self, number: u64, with: impl FnOnce(&Summary) -> T) -> Option<T> {
+        let number = usize::try_from(number).ok()?;
+        self.get(number).map(with)
     }
+}
 
-    /// How many bundles are summarised: the next one to [`push`](Self::push).
-    pub fn bundles(&self) -> u64 {
-        u64::try_from(self.summaries.len()).unwrap_or(u64::MAX)
-    }
-
-    /// Takes in the next full bundle.
-    pub fn push(&mut self, summary: Summary) {
-        self.summaries.push(summary);
-    }
-
-    /// The summaries in the order of their bundles, to be kept in a file.
-    pub fn summaries(&self) -> &[Summary] {
-        &self.summaries
-    }
-
-    /// The newest matches below `before` (the log's size for the first page), at most `limit`.
-    ///
-    /// `bundle(n)` reads the entries of bundle `n`; the last one may be partial. A page may be short
-    /// although there is more: [`FoundPage::next`] says so.
-    pub fn query<E>(
-        &self,
-        filter: &Filter,
-        before: u64,
-        limit: usize,
-        bundle: impl Fn(u64) -> Result<Vec<Vec<u8>>, E>,
-    ) -> Result<FoundPage, E> {
-        let terms = filter.terms();
-        let mut page = FoundPage::default();
-        let mut read = 0;
-        let mut end = before;
-        while end > 0 && limit > 0 {
-            let number = (end - 1) / BUNDLE;
-            let first = number * BUNDLE;
-            if self.may_hold(number, filter, &terms) {
-                if read == READ_AT_MOST {
-                    page.next = Some(end);
-                    return Ok(page);
-                }
-                read += 1;
-                let entries = bundle(number)?;
-                let below = usize::try_from(end - first).unwrap_or(usize::MAX);
-                let indexed = (first..).zip(entries.into_iter().take(below));
-                for (index, json) in indexed.collect::<Vec<_>>().into_iter().rev() {
-                    if Fields::parse(&json).is_some_and(|fields| filter.matches(&fields)) {
-                        page.entries.push(Found { index, json });
-                        if page.entries.len() == limit {
-                            page.next = Some(index).filter(|index| *index > 0);
-                            return Ok(page);
-                        }
+/// The newest matches below `before` (the log's size for the first page), at most `limit`.
+///
+/// `bundle(n)` reads the entries of bundle `n`; the last one may be partial. A page may be short
+/// although there is more: [`FoundPage::next`] says so.
+pub fn query<E>(
+    summaries: &(impl Summaries + ?Sized),
+    filter: &Filter,
+    before: u64,
+    limit: usize,
+    bundle: impl Fn(u64) -> Result<Vec<Vec<u8>>, E>,
+) -> Result<FoundPage, E> {
+    let terms = filter.terms();
+    let may_hold = |number| {
+        // A bundle without a summary is read.
+        summaries
+            .look(number, |summary| {
+                summary.overlaps(filter.from, filter.until)
+                    && terms.iter().all(|term| summary.may_contain(term))
+            })
+            .unwrap_or(true)
+    };
+    let mut page = FoundPage::default();
+    let mut read = 0;
+    let mut end = before;
+    while end > 0 && limit > 0 {
+        let number = (end - 1) / BUNDLE;
+        let first = number * BUNDLE;
+        if may_hold(number) {
+            if read == READ_AT_MOST {
+                page.next = Some(end);
+                return Ok(page);
+            }
+            read += 1;
+            let entries = bundle(number)?;
+            let below = usize::try_from(end - first).unwrap_or(usize::MAX);
+            let indexed = (first..).zip(entries.into_iter().take(below));
+            for (index, json) in indexed.collect::<Vec<_>>().into_iter().rev() {
+                if filter.admits(&json) {
+                    page.entries.push(Found { index, json });
+                    if page.entries.len() == limit {
+                        page.next = Some(index).filter(|index| *index > 0);
+                        return Ok(page);
                     }
                 }
             }
-            end = first;
         }
-        Ok(page)
+        end = first;
     }
-
-    fn may_hold(&self, number: u64, filter: &Filter, terms: &[String]) -> bool {
-        let summary = usize::try_from(number)
-            .ok()
-            .and_then(|number| self.summaries.get(number));
-        // A bundle without a summary is the last, partial one: it is read.
-        summary.is_none_or(|summary| {
-            summary.overlaps(filter.from, filter.until)
-                && terms.iter().all(|term| summary.may_contain(term))
-        })
-    }
+    Ok(page)
 }
 
 #[cfg(test)]

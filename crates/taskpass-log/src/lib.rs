@@ -12,22 +12,23 @@
 //! | [`state`], [`writer`] | writing the folder, whatever crashes between | |
 //! | [`read`] | reading it | |
 //! | [`verify`] | verifying the whole of it offline | |
+//! | [`chain`] | the same for the logs of all months, one after the other | |
 //! | [`find`] | finding entries without reading all of them | |
+//! | [`name`] | logs of months in one folder | |
 //! | [`files`] | the file operations beneath | |
 //!
 //! What is not guaranteed: whoever holds the signing key can begin a second history. It is seen only
 //! by those who have kept a checkpoint of the first.
 //!
 //! This crate knows files, and nothing of the store; of what an entry says it knows the few fields
-//! that entries are found by ([`find`]). Besides the log in tiles there is a plainer one,
-//! [`JsonLines`]: append-only files of JSON lines, one a month, where the store's cursor is the truth
-//! about how long a file is. The broker writes the plainer one so far.
+//! that entries are found by ([`find`]).
 
+pub mod chain;
 pub mod checkpoint;
 pub mod files;
 pub mod find;
 pub mod hash;
-mod lines;
+pub mod name;
 pub mod note;
 pub mod proof;
 pub mod proof_file;
@@ -43,7 +44,7 @@ mod testing;
 
 pub use checkpoint::{Checkpoint, Origin};
 pub use hash::Hash;
-pub use lines::{End, JsonLines, LogError};
+pub use name::LogName;
 pub use note::NoteKey;
 pub use proof_file::TlogProof;
 pub use read::Reader;

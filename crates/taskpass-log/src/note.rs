@@ -113,6 +113,11 @@ impl NoteKey {
         self.id
     }
 
+    /// The 32 bytes of the public key.
+    pub fn public(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
     fn holds(&self, text: &str, signature: &[u8]) -> bool {
         Signature::from_slice(signature)
             .is_ok_and(|signature| self.key.verify_strict(text.as_bytes(), &signature).is_ok())

@@ -237,5 +237,20 @@ mod tests {
             let passes = TlogProof::parse(&bytes).is_ok_and(|p| p.verify(&entry, &keys).is_ok());
             prop_assert!(!passes);
         }
+
+        #[test]
+        fn any_file_reads_to_itself_or_not_at_all(
+            bytes: Vec<u8>,
+            text in "c2sp.org/tlog-proof@v1\n(extra [A-Za-z0-9+/=]{0,8}\n)?index [0-9]{1,21}\n\
+                     ([A-Za-z0-9+/]{43}=\n){0,3}\n[a-z0-9\n]{0,40}",
+        ) {
+            for bytes in [&bytes, text.as_bytes()] {
+                if let Ok(read) = TlogProof::parse(bytes) {
+                    let printed = read.to_string();
+                    prop_assert_eq!(printed.as_bytes(), bytes);
+                    prop_assert!(read.verify(b"entry", &[key(1, "a.example")]).is_err());
+                }
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use crate::files::{Disk, Files, if_there};
-use crate::hash::Hash;
+use crate::hash::{Hash, LENGTH};
 use crate::note::MAX_NOTE;
 use crate::proof::{self, BuildError, Hashes};
 use crate::proof_file::TlogProof;
@@ -97,7 +97,7 @@ impl<F: Files> Reader<F> {
         })
     }
 
-    /// The log as it was at `size`.
+    /// The log as it was at `size`, at which it was committed: partial files are named by it.
     pub const fn at(&self, size: u64) -> View<'_, F> {
         View {
             files: &self.files,
@@ -173,6 +173,42 @@ impl<'a, F: Files> View<'a, F> {
             })?;
         let wanted = entries.into_iter().take(usize::from(tile.width));
         Ok(wanted.map(<[u8]>::to_vec).collect())
+    }
+
+    /// The bundles and tiles of this size that hold anything beyond the first `from` entries: the
+    /// bundles first, then the tiles from the leaves up.
+    pub fn tiles(&self, from: u64) -> impl Iterator<Item = Tile> + use<F> {
+        let size = self.size;
+        Kind::all().flat_map(move |kind| {
+            let width = u64::from(WIDTH);
+            let first = kind.count(from) / width;
+            let end = kind.count(size).div_ceil(width);
+            (first..end).filter_map(move |index| Tile::holding(kind, index * width, size))
+        })
+    }
+
+    /// The content of a tile or bundle, exactly as wide as `tile` says.
+    pub fn tile(&self, tile: Tile) -> Result<Vec<u8>, ReadError> {
+        let (found, mut content) = self.content(tile)?;
+        if found == tile {
+            return Ok(content);
+        }
+        // The log went on, and the partial one was removed: its beginning is in the full one.
+        let malformed = |source| ReadError::Malformed {
+            path: found.path(),
+            source,
+        };
+        match tile.kind {
+            Kind::Hashes(_) => content.truncate(usize::from(tile.width) * LENGTH),
+            Kind::Entries => {
+                let entries = decode_entries(&content, found.width).map_err(malformed)?;
+                let kept = entries.iter().take(usize::from(tile.width));
+                // Each entry has its length in two bytes before it.
+                let bytes = kept.map(|entry| entry.len() + 2).sum();
+                content.truncate(bytes);
+            }
+        }
+        Ok(content)
     }
 
     /// An entry.

@@ -31,6 +31,8 @@ pub struct Report {
     /// The first entry, where a log that follows another names the other's last checkpoint. Whether
     /// it is the right one is for the caller to see.
     pub first_entry: Option<Vec<u8>>,
+    /// The last entry.
+    pub last_entry: Option<Vec<u8>>,
     /// How many tiles and bundles lie beyond the checkpoint, covered by nothing.
     pub unsigned_files: u64,
 }
@@ -112,7 +114,7 @@ pub enum VerifyError {
         whole: String,
     },
     /// Something does not belong into the folder of a log.
-    #[error("{path} does not belong into the folder of a log")]
+    #[error("{path} does not belong into the folder of a log, which has {CHECKPOINT} and tile/")]
     Foreign {
         /// Its path in the log's folder.
         path: String,
@@ -138,17 +140,30 @@ pub fn verify_files<F: Files + Clone>(
     let note = Reader::over(files.clone())
         .checkpoint()?
         .ok_or(VerifyError::NoCheckpoint)?;
-    let checkpoint = Checkpoint::open(&note, keys).map_err(VerifyError::Checkpoint)?;
+    verify_under(files, &note, keys, since)
+}
+
+/// As [`verify_files`], but under the checkpoint `note` in place of the one that is there: for whoever
+/// brings the files of a log up to date, and the checkpoint last.
+pub fn verify_under<F: Files + Clone>(
+    files: &F,
+    note: &[u8],
+    keys: &[NoteKey],
+    since: Option<&[u8]>,
+) -> Result<Report, VerifyError> {
+    let checkpoint = Checkpoint::open(note, keys).map_err(VerifyError::Checkpoint)?;
     let since = since
         .map(|note| open_since(note, keys, &checkpoint))
         .transpose()?;
     let view = View::over(files, checkpoint.size);
-    let first_entry = Recomputed::default().run(&view, &checkpoint, since.as_ref())?;
+    let (first_entry, last_entry) =
+        Recomputed::default().run(&view, &checkpoint, since.as_ref())?;
     let unsigned_files = foreign::check(files, &view)?;
     Ok(Report {
         checkpoint,
         since,
         first_entry,
+        last_entry,
         unsigned_files,
     })
 }
@@ -174,6 +189,9 @@ fn open_since(
     Ok(since)
 }
 
+/// The first entry and the last.
+type Ends = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// The tree as the entries give it.
 #[derive(Default)]
 struct Recomputed {
@@ -188,8 +206,8 @@ impl Recomputed {
         view: &View<'_, F>,
         checkpoint: &Checkpoint,
         since: Option<&Checkpoint>,
-    ) -> Result<Option<Vec<u8>>, VerifyError> {
-        let mut first = None;
+    ) -> Result<Ends, VerifyError> {
+        let (mut first, mut last) = (None, None);
         self.compare_since(since)?;
         for entry in view.entries(0..checkpoint.size) {
             let (index, entry) = entry?;
@@ -198,15 +216,16 @@ impl Recomputed {
             self.add(view, leaf)?;
             self.compare_since(since)?;
             if index == 0 {
-                first = Some(entry);
+                first = Some(entry.clone());
             }
+            last = Some(entry);
         }
         for (level, hashes) in (0..).zip(&self.levels) {
             compare(view, level, hashes)?;
         }
         let found = self.frontier.root();
         if found == checkpoint.root {
-            return Ok(first);
+            return Ok((first, last));
         }
         Err(VerifyError::Root {
             size: checkpoint.size,

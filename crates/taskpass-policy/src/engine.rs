@@ -105,7 +105,7 @@ impl fmt::Debug for Engine {
 
 /// What the answers add up to.
 #[derive(Default)]
-struct Verdict {
+pub(crate) struct Verdict {
     questions: usize,
     permitted: usize,
     /// A question about the whole ask was answered with deny.
@@ -118,14 +118,14 @@ struct Verdict {
 
 impl Verdict {
     /// For a request that could not even be put.
-    fn unanswered() -> Self {
+    pub(crate) fn unanswered() -> Self {
         Self {
             errored: true,
             ..Self::default()
         }
     }
 
-    fn take(&mut self, response: &Response, scope: Option<&ScopeRef>) {
+    pub(crate) fn take(&mut self, response: &Response, scope: Option<&ScopeRef>) {
         self.questions += 1;
         let diagnostics = response.diagnostics();
         for error in diagnostics.errors() {
@@ -151,20 +151,29 @@ impl Verdict {
         }
     }
 
-    fn is_allowed(&self) -> bool {
+    pub(crate) fn is_allowed(&self) -> bool {
         !self.errored && self.questions > 0 && self.permitted == self.questions
     }
 
     /// What would have been allowed on its own; nothing where more than a scope was denied.
-    fn allowed_scopes(&self) -> Vec<ScopeRef> {
+    pub(crate) fn allowed_scopes(&self) -> Vec<ScopeRef> {
         if self.errored || self.barred {
             return Vec::new();
         }
         self.allowed.clone()
     }
 
+    pub(crate) const fn errored(&self) -> bool {
+        self.errored
+    }
+
+    /// What determined a grant.
+    pub(crate) fn permits(self) -> BTreeSet<String> {
+        self.permits
+    }
+
     /// What determined a denial.
-    fn reasons(self) -> BTreeSet<String> {
+    pub(crate) fn reasons(self) -> BTreeSet<String> {
         if self.forbids.is_empty() {
             return [DEFAULT_DENY.to_owned()].into();
         }

@@ -93,9 +93,13 @@ impl Builder<'_> {
             let task = uid(&self.words.task, &task.to_string());
             let words = self.words;
             let delegated = self.request.delegating_from.map(|_| &words.delegate);
-            let certificate = matches!(self.request.ask, Ask::Certificate);
-            let certified = certificate.then_some(&words.issue_certificate);
-            for action in delegated.into_iter().chain(certified) {
+            // What is forbidden of certificates is forbidden of those that can do more.
+            let certified: &[_] = match self.request.ask {
+                Ask::Certificate => &[&words.issue_certificate],
+                Ask::Svid => &[&words.issue_certificate, &words.issue_svid],
+                Ask::Scopes(_) => &[],
+            };
+            for action in delegated.into_iter().chain(certified.iter().copied()) {
                 questions.push(self.question(action, task.clone(), common.clone(), None)?);
             }
         }
@@ -150,7 +154,7 @@ impl Builder<'_> {
     /// parent and its agent the one that delegates.
     fn task(&self) -> Result<Option<(TaskId, &AgentName)>, Unbuildable> {
         let needed =
-            self.request.delegating_from.is_some() || matches!(self.request.ask, Ask::Certificate);
+            self.request.delegating_from.is_some() || !matches!(self.request.ask, Ask::Scopes(_));
         if !needed {
             return Ok(None);
         }

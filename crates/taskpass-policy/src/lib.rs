@@ -15,9 +15,14 @@
 //! | `engine` | one evaluation a scope, and the decision that follows |
 //! | `set` | a compiled policy set, its names and its hash |
 //! | `load` | from text to a compiled set, refusing whatever could silently not apply |
+//! | `sources` | the texts of a set, before it is compiled |
+//! | `explain` | the same evaluation for somebody who wants to know, without a grant |
+//! | `cases` | requests and the decisions that are expected, from a file |
 
+mod cases;
 mod engine;
 mod error;
+mod explain;
 mod facts;
 mod load;
 mod place;
@@ -25,13 +30,17 @@ mod probe;
 mod request;
 mod set;
 mod shipped;
+mod sources;
 mod vocabulary;
 
+pub use cases::{CaseError, Cases, Expected, Outcome, Report};
 pub use engine::{DEFAULT_DENY, Engine};
 pub use error::LoadError;
+pub use explain::{Answer, Explanation};
 pub use place::Place;
 pub use request::Request;
 pub use set::PolicySet;
+pub use sources::Sources;
 
 #[cfg(test)]
 mod testing;

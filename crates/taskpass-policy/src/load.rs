@@ -4,8 +4,6 @@
 //! template, a policy that can never match, a policy whose text reads differently from what it
 //! does. A set loads whole or not at all.
 
-mod files;
-
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::error::Error;
@@ -18,7 +16,8 @@ use crate::engine::DEFAULT_DENY;
 use crate::error::LoadError;
 use crate::place::Place;
 use crate::probe;
-use crate::set::{PolicySet, hash};
+use crate::set::PolicySet;
+use crate::sources::Sources;
 use crate::vocabulary::Vocabulary;
 
 /// The schema's name in a policy directory.
@@ -32,32 +31,32 @@ const MAX_REFERENCES: u32 = 2;
 impl PolicySet {
     /// The set in the directory `path`: `taskpass.cedarschema` and every `*.cedar`.
     ///
-    /// Hidden files and `*.md` are passed over; anything else there is an error.
+    /// Hidden files, `*.md` and `*.cases.toml` are passed over; anything else there is an error.
     pub fn from_dir(path: &Path) -> Result<Self, LoadError> {
-        let (schema, files) = files::read(path)?;
-        Self::from_sources(&schema, &files)
+        Sources::read(path)?.compile()
     }
 
     /// The set of a schema and files, each a name and a text. The order of files does not matter.
     pub fn from_sources(schema: &str, files: &[(String, String)]) -> Result<Self, LoadError> {
-        let mut sorted = BTreeMap::new();
-        for (name, text) in files {
-            if sorted.insert(name.as_str(), text.as_str()).is_some() {
-                return Err(LoadError::DuplicateFile { file: name.clone() });
-            }
-        }
+        Sources::of(schema, files)?.compile()
+    }
+}
+
+impl Sources {
+    /// Compiles and checks them: all of it, or nothing.
+    pub fn compile(&self) -> Result<PolicySet, LoadError> {
+        let (schema, sorted) = (self.schema(), self.files());
         let compiled = compile_schema(schema)?;
         let mut collected = Collected::default();
-        for (name, text) in &sorted {
+        for (name, text) in sorted {
             collected.add_file(name, text)?;
         }
         if collected.policies.is_empty() {
             return Err(LoadError::Empty);
         }
-        collected.validate(&compiled, &sorted)?;
+        collected.validate(&compiled, sorted)?;
         let vocabulary = Vocabulary::new().map_err(mismatch)?;
-        let hash = hash(schema, &sorted);
-        let set = Self::checked(collected.policies, compiled, vocabulary, hash);
+        let set = PolicySet::checked(collected.policies, compiled, vocabulary, self.hash());
         probe::fits(&set).map_err(mismatch)?;
         Ok(set)
     }
@@ -153,7 +152,7 @@ impl Collected {
 
     /// The first finding, by file and line. Warnings count too: they are about policies that can
     /// never apply and about text that deceives the eye.
-    fn validate(&self, schema: &Schema, files: &BTreeMap<&str, &str>) -> Result<(), LoadError> {
+    fn validate(&self, schema: &Schema, files: &BTreeMap<String, String>) -> Result<(), LoadError> {
         let mode = ValidationMode::Strict;
         let result = Validator::new(schema.clone()).validate_with_level(
             &self.policies,
@@ -175,14 +174,14 @@ impl Collected {
 
     fn finding(
         &self,
-        files: &BTreeMap<&str, &str>,
+        files: &BTreeMap<String, String>,
         id: &PolicyId,
         finding: &dyn Diagnostic,
     ) -> (Place, String, String) {
         let id = id.to_string();
         let policy = self.places.get(&id);
         let file = policy.map_or("", |place| place.file.as_str());
-        let text = files.get(file).copied().unwrap_or_default();
+        let text = files.get(file).map_or("", String::as_str);
         let mut place = Place::of_error(file, text, finding);
         if place.position.is_none() {
             place.position = policy.and_then(|place| place.position);

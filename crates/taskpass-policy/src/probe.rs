@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
-use taskpass_core::access::{Access, Risk, Stage, TokenAlg};
+use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
 use taskpass_core::grant::Ask;
 use taskpass_core::registry::{Agent, Owner, State, Target, Versioned};
 use taskpass_core::{ScopeName, ScopeRef, TargetUri, TaskId, Timestamp, ttl};
@@ -23,7 +23,11 @@ pub(crate) fn fits(set: &PolicySet) -> Result<(), Box<dyn Error + Send + Sync>> 
         for risk in Risk::ALL {
             let target = target(*risk)?;
             let agent = agent(*stage, &target)?;
-            for ask in [Ask::Scopes(agent.value.scopes.clone()), Ask::Certificate] {
+            for ask in [
+                Ask::Scopes(agent.value.scopes.clone()),
+                Ask::Certificate,
+                Ask::Svid,
+            ] {
                 let request = Request {
                     agent: &agent,
                     owner: Some(&owner),
@@ -62,6 +66,7 @@ fn target(risk: Risk) -> Result<Versioned<Target>, Box<dyn Error + Send + Sync>>
         scopes: scopes?,
         risk,
         token_alg: TokenAlg::Es256,
+        token_profile: TokenProfile::OAuth,
         max_ttl: None,
         state: State::Active,
     }))
@@ -92,6 +97,7 @@ fn agent(
         labels: BTreeMap::from([("env".to_owned(), "probe".to_owned())]),
         state: State::Active,
         created_at: Timestamp::ZERO,
+        client_keys: Vec::new(),
     }))
 }
 

@@ -28,7 +28,7 @@ pub struct Request<'a> {
     pub depth: usize,
     /// The lifetime asked for.
     pub ttl: Ttl,
-    /// How the caller proved itself: `mtls`.
+    /// How the caller proved itself: `mtls` or `private_key_jwt`.
     pub attestation: &'a str,
     /// The present.
     pub now: Timestamp,

@@ -1,6 +1,5 @@
 //! A compiled policy set.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use cedar_policy::Schema;
@@ -69,17 +68,4 @@ impl fmt::Debug for PolicySet {
             .field("policies", &self.policies.num_of_policies())
             .finish_non_exhaustive()
     }
-}
-
-/// The hash of a set's sources. Each part is preceded by its length, so that no byte can move from
-/// one part to the next unnoticed.
-pub(crate) fn hash(schema: &str, files: &BTreeMap<&str, &str>) -> Sha256 {
-    let names_and_texts = files.iter().flat_map(|(name, text)| [*name, *text]);
-    let mut bytes = Vec::new();
-    for part in std::iter::once(schema).chain(names_and_texts) {
-        // A length is at most 64 bits on every platform.
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    Sha256::of(&bytes)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use taskpass_core::access::{Access, Risk, Stage, TokenAlg};
+use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
 use taskpass_core::grant::Ask;
 use taskpass_core::registry::{Agent, Owner, State, Target, Versioned};
 use taskpass_core::rng::SeededRng;
@@ -49,6 +49,7 @@ impl World {
                     labels: BTreeMap::from([("env".into(), "prod".into())]),
                     state: State::Active,
                     created_at: Timestamp::ZERO,
+                    client_keys: Vec::new(),
                 },
                 version: 7,
             },
@@ -94,6 +95,7 @@ fn target(uri: &str) -> Versioned<Target> {
             .collect(),
         risk: Risk::Medium,
         token_alg: TokenAlg::Es256,
+        token_profile: TokenProfile::OAuth,
         max_ttl: None,
         state: State::Active,
     };

@@ -109,6 +109,21 @@ pub const TABLE: &[Access] = &[
     reserved(verifiers("/taskpass.v1.RevocationService/WatchRevocations")),
     verifiers("/taskpass.v1.VerificationService/Introspect"),
     operators("/taskpass.v1.KeyService/List", READ),
+    operators("/taskpass.v1.KeyService/Rotate", ADMIN),
+    reserved(operators("/taskpass.v1.KeyService/Taint", ADMIN)),
+    operators("/taskpass.v1.KeyService/ExportCsr", ADMIN),
+    operators("/taskpass.v1.KeyService/ImportCertificate", ADMIN),
+    operators("/taskpass.v1.KeyService/ForgetRoot", ADMIN),
+    operators("/taskpass.v1.PolicyService/Explain", READ),
+    operators("/taskpass.v1.PolicyService/WhoCan", READ),
+    operators("/taskpass.v1.PolicyService/WhatCan", READ),
+    operators("/taskpass.v1.AuditService/Query", READ),
+    operators("/taskpass.v1.AuditService/Tail", READ),
+    operators("/taskpass.v1.AuditService/ListLogs", READ),
+    operators("/taskpass.v1.AuditService/GetCheckpoint", READ),
+    operators("/taskpass.v1.AuditService/GetInclusionProof", READ),
+    operators("/taskpass.v1.AuditService/GetConsistencyProof", READ),
+    operators("/taskpass.v1.AuditService/Export", READ),
     reserved(anyone("/grpc.health.v1.Health/Check")),
     reserved(anyone("/grpc.health.v1.Health/Watch")),
     reserved(anyone("/grpc.health.v1.Health/List")),
@@ -182,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_table_is_denied() {
-        assert!(find("/taskpass.v1.KeyService/Rotate", false).is_none());
+        assert!(find("/taskpass.v1.KeyService/Reveal", false).is_none());
         assert!(find("/taskpass.v1.KeyService/list", false).is_none());
         assert!(find(REFLECTION[0].method, false).is_none());
         assert!(find(REFLECTION[0].method, true).is_some());

@@ -1,21 +1,29 @@
-//! What runs beside the requests: the reaper, the archiver, the settling of rules, and the renewal
-//! of the server's own certificate.
+//! What runs beside the requests: the reaper, the archiver and what follows its checkpoints, the
+//! settling of rules, the rotation of keys, changed policies, and the renewal of the server's own certificate.
 //!
 //! A step that fails is logged and tried again at its next turn; none of them is what makes a
 //! credential refused.
+
+mod lists;
+mod policies;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use taskpass_broker::{Archiver, Broker, Error};
+use taskpass_broker::{Archiver, AuditLog, Broker, Error};
+use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::export::Exporter;
 use crate::ops::Health;
+use crate::pressure;
 use crate::settings::Settings;
-use crate::tls::ControlTls;
+use crate::tls::{ControlTls, FileTls};
+
+pub(crate) use policies::spawn as watch_policies;
 
 /// How often the server's certificate and the denials' windows are looked at.
 const SLOW: Duration = Duration::from_secs(10);
@@ -35,14 +43,27 @@ pub(crate) fn spawn(
         settings.reap_interval,
         stop.clone(),
     ));
-    tracker.spawn(list(Arc::clone(broker), stop.clone()));
+    lists::spawn(broker, stop, tracker);
     tracker.spawn(settle(Arc::clone(broker), stop.clone()));
+    tracker.spawn(rotate(Arc::clone(broker), stop.clone()));
     tracker.spawn(upkeep(Arc::clone(broker), tls, stop.clone()));
+    tracker.spawn(pressure::watch(Arc::clone(broker), stop.clone()));
+    tracker.spawn(index(archiver.log(), stop.clone()));
+    let exporter = Exporter {
+        to: settings.checkpoint_export.clone(),
+        log: archiver.log(),
+        state: Arc::clone(&health.export),
+        keep_months: settings.keep_months,
+    };
+    // Set when the archiver has ended, in whatever way.
+    let written = CancellationToken::new();
+    tracker.spawn(exporter.run(stop.clone(), written.clone()));
     tracker.spawn(archive(
         Arc::clone(health),
         archiver,
         settings.archive_interval,
         stop.clone(),
+        written.drop_guard(),
     ));
 }
 
@@ -73,28 +94,6 @@ async fn reap(broker: Arc<Broker>, period: Duration, stop: CancellationToken) {
     }
 }
 
-/// Puts revoked certificates onto their lists as rules are made; after an error, again.
-async fn list(broker: Arc<Broker>, stop: CancellationToken) {
-    let mut newest = broker.watch_rules();
-    let mut retry = every(Duration::from_secs(1));
-    let mut listed = 0;
-    loop {
-        match broker.list_revoked(listed).await {
-            Ok(reached) => listed = reached,
-            Err(error) => {
-                complain("the certificate lists could not be derived", &error);
-                if turn(&mut retry, &stop).await {
-                    continue;
-                }
-                return;
-            }
-        }
-        if !changed(&mut newest, &stop).await {
-            return;
-        }
-    }
-}
-
 /// Records what rules have ended, as they are made.
 async fn settle(broker: Arc<Broker>, stop: CancellationToken) {
     let mut newest = broker.watch_rules();
@@ -113,21 +112,69 @@ async fn settle(broker: Arc<Broker>, stop: CancellationToken) {
     }
 }
 
-/// Waits for a newer rule; `false` when it is time to stop.
-async fn changed(newest: &mut tokio::sync::watch::Receiver<u64>, stop: &CancellationToken) -> bool {
+/// Waits for something newer; `false` when it is time to stop.
+async fn changed<T>(newest: &mut watch::Receiver<T>, stop: &CancellationToken) -> bool {
     tokio::select! {
         () = stop.cancelled() => false,
         changed = newest.changed() => changed.is_ok(),
     }
 }
 
-async fn upkeep(broker: Arc<Broker>, tls: Arc<ControlTls>, stop: CancellationToken) {
+/// Does what is due to the signing keys.
+async fn rotate(broker: Arc<Broker>, stop: CancellationToken) {
     let mut ticks = every(SLOW);
     while turn(&mut ticks, &stop).await {
-        if let Err(error) = broker.record_counted_denials().await {
+        if let Err(error) = broker.rotate_due().await {
+            complain("the keys could not be rotated", &error);
+        }
+    }
+}
+
+/// Reads the public listener's certificate again, on schedule and when told to.
+pub(crate) async fn reread(tls: Arc<FileTls>, told: Arc<Notify>, stop: CancellationToken) {
+    let mut ticks = every(SLOW);
+    loop {
+        tokio::select! {
+            () = told.notified() => {}
+            going_on = turn(&mut ticks, &stop) => {
+                if !going_on {
+                    return;
+                }
+            }
+        }
+        let files = Arc::clone(&tls);
+        match tokio::task::spawn_blocking(move || files.refresh()).await {
+            Ok(Ok(true)) => tracing::info!("the public listener has a new certificate"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the public listener's certificate files cannot be used; the one before stays"
+                );
+            }
+            Err(error) => tracing::error!(%error, "reading the certificate files was cut off"),
+        }
+    }
+}
+
+async fn upkeep(broker: Arc<Broker>, tls: Arc<ControlTls>, stop: CancellationToken) {
+    let mut keys = broker.watch_keys();
+    let mut ticks = every(SLOW);
+    loop {
+        // Whom we accept, and by whom we are certified, follows the keys at once.
+        let keys_changed = tokio::select! {
+            going_on = turn(&mut ticks, &stop) => {
+                if !going_on {
+                    return;
+                }
+                false
+            }
+            changed = keys.changed() => changed.is_ok(),
+        };
+        if !keys_changed && let Err(error) = broker.record_counted_denials().await {
             complain("counted denials could not be recorded", &error);
         }
-        if tls.is_due() {
+        if keys_changed || tls.is_due() {
             match tls.renew(&broker) {
                 Ok(()) => tracing::info!("the server's certificate was renewed"),
                 Err(error) => {
@@ -141,16 +188,44 @@ async fn upkeep(broker: Arc<Broker>, tls: Arc<ControlTls>, stop: CancellationTok
     }
 }
 
+/// Summarises the log for queries, as it grows. Without it queries are slower, and nothing else.
+async fn index(log: Arc<AuditLog>, stop: CancellationToken) {
+    let mut newest = log.watch();
+    let mut failing = false;
+    loop {
+        newest.mark_unchanged();
+        let indexed = tokio::select! {
+            () = stop.cancelled() => return,
+            indexed = log.index() => indexed,
+        };
+        match indexed {
+            Ok(()) => failing = false,
+            Err(error) if !failing => {
+                complain("the audit log could not be summarised for queries", &error);
+                failing = true;
+            }
+            Err(_) => {}
+        }
+        if !changed(&mut newest, &stop).await {
+            return;
+        }
+    }
+}
+
 /// Moves entries to the log; once more after everything else has stopped.
 async fn archive(
     health: Arc<Health>,
     mut archiver: Archiver,
     period: Duration,
     stop: CancellationToken,
+    _written: DropGuard,
 ) {
     let mut ticks = every(period);
     while turn(&mut ticks, &stop).await {
         drain(&health, &mut archiver).await;
+    }
+    if let Err(error) = health.broker.record_all_denials().await {
+        complain("counted denials could not be recorded", &error);
     }
     if let Err(error) = health.broker.record_stop().await {
         complain("the stop could not be recorded", &error);

@@ -99,7 +99,7 @@ impl Gate {
         {
             let broker = &self.shared.broker;
             let recorded = broker
-                .record_refused_call(&proved.principal, &short(method), &error)
+                .record_refused_call(proved, &short(method), &error)
                 .await;
             if let Err(error) = recorded {
                 return status::of(error).into_http();
@@ -202,7 +202,7 @@ fn short(method: &str) -> String {
 }
 
 /// The trace id of a W3C `traceparent`, if it is a well-formed one.
-fn trace_id(headers: &http::HeaderMap) -> Option<String> {
+pub(crate) fn trace_id(headers: &http::HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let id = text.split('-').nth(1)?;
     let good = id.len() == 32

@@ -1,11 +1,13 @@
 //! The services: each file parses a request into the domain, calls the broker, and says the answer
 //! in proto. No file here decides anything.
 
+mod audit;
 mod convert;
 mod credential;
 mod enrolment;
 mod key;
 mod parse;
+mod policy;
 mod registry;
 mod revocation;
 mod task;
@@ -14,7 +16,7 @@ mod verification;
 use std::sync::Arc;
 
 use taskpass_api::v1;
-use taskpass_broker::{Broker, Error, Proved, Standing};
+use taskpass_broker::{AuditLog, Broker, Error, Proved, Standing};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Status};
@@ -25,26 +27,34 @@ use crate::status;
 #[derive(Clone)]
 pub(crate) struct Service {
     broker: Arc<Broker>,
+    log: Arc<AuditLog>,
+    streams: Arc<audit::Streams>,
     stop: CancellationToken,
 }
 
 /// All services of the API.
 pub(crate) fn routes(
     broker: &Arc<Broker>,
+    log: &Arc<AuditLog>,
     message_bytes: usize,
     stop: &CancellationToken,
     health: tonic::service::Routes,
 ) -> Routes {
+    use v1::audit_service_server::AuditServiceServer;
     use v1::credential_service_server::CredentialServiceServer;
     use v1::enrolment_service_server::EnrolmentServiceServer;
     use v1::key_service_server::KeyServiceServer;
+    use v1::policy_service_server::PolicyServiceServer;
     use v1::registry_service_server::RegistryServiceServer;
     use v1::revocation_service_server::RevocationServiceServer;
     use v1::task_service_server::TaskServiceServer;
     use v1::verification_service_server::VerificationServiceServer;
 
+    let streams = Arc::new(audit::Streams::new());
     let service = || Service {
         broker: Arc::clone(broker),
+        log: Arc::clone(log),
+        streams: Arc::clone(&streams),
         stop: stop.clone(),
     };
     health
@@ -63,6 +73,8 @@ pub(crate) fn routes(
             VerificationServiceServer::new(service()).max_decoding_message_size(message_bytes),
         )
         .add_service(KeyServiceServer::new(service()).max_decoding_message_size(message_bytes))
+        .add_service(PolicyServiceServer::new(service()).max_decoding_message_size(message_bytes))
+        .add_service(AuditServiceServer::new(service()).max_decoding_message_size(message_bytes))
 }
 
 /// Who calls: the gate put it there. Without it nothing is done.

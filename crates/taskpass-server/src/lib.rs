@@ -8,26 +8,33 @@
 //! | `gate` | asks the table and the broker before any handler runs |
 //! | `grpc` | one file for each service: proto to domain, call, domain to proto |
 //! | `status` | the one place where an error becomes a gRPC status |
-//! | `http` | JWKS, metadata, anchors, CRLs |
+//! | `http` | JWKS, metadata, anchors, CRLs, checkpoints of the log |
+//! | `oauth` | the OAuth front: token, introspection and revocation endpoints |
 //! | `ops` | health, readiness, metrics |
 //! | `background` | reaper, archiver, settling of rules, renewal of the server's certificate |
+//! | `export` | hands checkpoints of the log outward |
+//! | `pressure` | says when the outbox fills |
 //!
 //! Nothing is decided here but who may call what; the rest is the broker's.
 
 mod accept;
 pub mod access;
 mod background;
+mod export;
 mod gate;
 mod grpc;
 mod http;
 mod metrics;
+mod oauth;
 mod ops;
 mod peer;
+mod pressure;
 mod run;
 mod settings;
 mod status;
 mod tls;
 
+pub use export::CheckpointExport;
 pub use run::{Listeners, Running, StartError, start};
 pub use settings::{HttpTls, Settings, TransportLimits};
 pub use tls::TlsError;

@@ -4,7 +4,12 @@ use std::fmt::Write as _;
 
 use taskpass_broker::Broker;
 use taskpass_broker::metrics::Histogram;
-use taskpass_core::key::KeyState;
+use taskpass_core::key::{KeyPurpose, KeyState};
+use taskpass_issuer::rotation;
+
+use crate::export::ExportState;
+use crate::oauth::{Counts, Endpoint, OUTCOMES};
+use crate::ops::Health;
 
 struct Page(String);
 
@@ -44,12 +49,16 @@ fn seconds(micros: u64) -> String {
 }
 
 /// The page.
-pub(crate) fn render(broker: &Broker) -> String {
+pub(crate) fn render(health: &Health) -> String {
+    let broker = &health.broker;
     let mut page = Page(String::with_capacity(8 * 1024));
     requests(&mut page, broker);
     store(&mut page, broker);
+    oauth(&mut page, &health.oauth);
+    log(&mut page, broker, &health.export);
     feed(&mut page, broker);
     keys(&mut page, broker);
+    rotation(&mut page, broker);
     page.0
 }
 
@@ -91,6 +100,21 @@ fn requests(page: &mut Page, broker: &Broker) {
         metrics.decided_again.get(),
     );
     page.head(
+        "taskpass_policy_reloads_total",
+        "counter",
+        "Changed policy sets, by what became of them.",
+    );
+    for (outcome, count) in [
+        ("in_force", &metrics.policy_loads),
+        ("refused", &metrics.policy_refusals),
+    ] {
+        let _ = writeln!(
+            page.0,
+            "taskpass_policy_reloads_total{{outcome=\"{outcome}\"}} {}",
+            count.get()
+        );
+    }
+    page.head(
         "taskpass_introspections_total",
         "counter",
         "Introspections, by answer.",
@@ -131,10 +155,72 @@ fn requests(page: &mut Page, broker: &Broker) {
             count.get()
         );
     }
+}
+
+fn oauth(page: &mut Page, counts: &Counts) {
+    page.head(
+        "taskpass_oauth_requests_total",
+        "counter",
+        "Answers of the OAuth front, by endpoint and outcome.",
+    );
+    for endpoint in Endpoint::ALL {
+        for (outcome, count) in OUTCOMES.iter().zip(counts.of(endpoint)) {
+            let _ = writeln!(
+                page.0,
+                "taskpass_oauth_requests_total{{endpoint=\"{}\",outcome=\"{outcome}\"}} {}",
+                endpoint.word(),
+                count.get()
+            );
+        }
+    }
+}
+
+fn log(page: &mut Page, broker: &Broker, export: &ExportState) {
+    let (metrics, stats) = (broker.metrics(), broker.store_stats());
+    page.gauge(
+        "taskpass_outbox_entries",
+        "Audit entries waiting for the log.",
+        stats.outbox,
+    );
+    page.gauge(
+        "taskpass_outbox_limit",
+        "Audit entries that may wait before issuing stops.",
+        stats.outbox_limit,
+    );
     page.counter(
         "taskpass_archived_entries_total",
         "Audit entries moved from the outbox to the log.",
         metrics.archived.get(),
+    );
+    page.counter(
+        "taskpass_log_checkpoints_total",
+        "Checkpoints published.",
+        metrics.checkpoints.get(),
+    );
+    page.gauge(
+        "taskpass_log_entries",
+        "Entries of the current log under its newest checkpoint.",
+        metrics.log_size.get(),
+    );
+    page.counter(
+        "taskpass_log_failures_total",
+        "Times that the log could not be written.",
+        metrics.log_failures.get(),
+    );
+    page.gauge(
+        "taskpass_checkpoint_exported_size",
+        "Entries under the checkpoint that was exported last.",
+        export.exported_size.get(),
+    );
+    page.counter(
+        "taskpass_checkpoint_export_failures_total",
+        "Exports of a checkpoint that failed.",
+        export.failures.get(),
+    );
+    page.counter(
+        "taskpass_checkpoint_export_conflicts_total",
+        "Times that the exported checkpoint was found not to be in the log.",
+        export.conflicts.get(),
     );
 }
 
@@ -168,11 +254,6 @@ fn store(page: &mut Page, broker: &Broker) {
     );
     page.gauge("taskpass_commits_queued", "Commits waiting.", stats.queued);
     page.gauge(
-        "taskpass_outbox_entries",
-        "Audit entries waiting for the log.",
-        stats.outbox,
-    );
-    page.gauge(
         "taskpass_live_credentials",
         "Unexpired credentials, an upper bound on the live ones.",
         stats.live_credentials,
@@ -196,6 +277,31 @@ fn feed(page: &mut Page, broker: &Broker) {
         "taskpass_revocation_seq",
         "The newest revocation's place.",
         seq,
+    );
+    page.head(
+        "taskpass_lists_signed_total",
+        "counter",
+        "Lists of what was revoked that were signed, by kind.",
+    );
+    for (kind, count) in [
+        ("status", &metrics.signed_status_lists),
+        ("crl", &metrics.signed_crls),
+    ] {
+        let _ = writeln!(
+            page.0,
+            "taskpass_lists_signed_total{{kind=\"{kind}\"}} {}",
+            count.get()
+        );
+    }
+    page.counter(
+        "taskpass_list_blocks_leased_total",
+        "Blocks of places on the lists that were leased.",
+        metrics.leased_blocks.get(),
+    );
+    page.gauge(
+        "taskpass_lists_behind_seconds",
+        "How old the newest rules may be that the lists do not contain yet.",
+        broker.lists_behind().as_secs(),
     );
     page.gauge(
         "taskpass_feed_subscribers",
@@ -232,6 +338,34 @@ fn keys(page: &mut Page, broker: &Broker) {
             );
         }
     }
+}
+
+fn rotation(page: &mut Page, broker: &Broker) {
+    let now = broker.now();
+    let issuer = broker.issuer();
+    page.head(
+        "taskpass_key_rotates_in_seconds",
+        "gauge",
+        "Time until the next key takes over; -1 if none is prepared.",
+    );
+    for purpose in KeyPurpose::ALL {
+        if rotation::period(*purpose).is_none() {
+            continue;
+        }
+        let left = match issuer.takes_over_at(*purpose, now) {
+            Some(at) => at.since(now).as_secs().to_string(),
+            None => "-1".to_owned(),
+        };
+        let _ = writeln!(
+            page.0,
+            "taskpass_key_rotates_in_seconds{{purpose=\"{purpose}\"}} {left}"
+        );
+    }
+    page.counter(
+        "taskpass_key_steps_total",
+        "Steps in the life of keys that were due and done.",
+        broker.metrics().key_steps.get(),
+    );
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use axum::{Json, Router};
 use http::{StatusCode, header};
 use taskpass_broker::Broker;
 
-use crate::metrics;
+use crate::export::ExportState;
+use crate::oauth::Counts;
+use crate::{metrics, pressure};
 
 /// What readiness looks at.
 pub(crate) struct Health {
@@ -19,6 +21,10 @@ pub(crate) struct Health {
     pub(crate) stopping: AtomicBool,
     /// Set once the archiver could not write, until it can again.
     pub(crate) log_failing: AtomicBool,
+    /// What the OAuth front answered.
+    pub(crate) oauth: Arc<Counts>,
+    /// How exporting checkpoints goes.
+    pub(crate) export: Arc<ExportState>,
 }
 
 /// The routes.
@@ -42,6 +48,14 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     if health.log_failing.load(Ordering::Relaxed) {
         reasons.push("the audit log cannot be written");
     }
+    if pressure::is_critical(&health.broker.store_stats()) {
+        reasons.push("the outbox of the audit log is nearly full; issuing stops when it is");
+    }
+    if health.export.conflict.load(Ordering::Relaxed) {
+        reasons.push(
+            "the exported checkpoint is not in the audit log: it was rolled back or rewritten",
+        );
+    }
     let status = if reasons.is_empty() {
         StatusCode::OK
     } else {
@@ -59,7 +73,7 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
 }
 
 async fn render(State(health): State<Arc<Health>>) -> Response {
-    let text = metrics::render(&health.broker);
+    let text = metrics::render(&health);
     (
         [(
             header::CONTENT_TYPE,

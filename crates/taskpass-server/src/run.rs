@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use taskpass_broker::{Archiver, Broker};
+use taskpass_broker::{Archiver, AuditLog, Broker, LogSettings};
 use taskpass_core::Clock;
 use taskpass_issuer::ServerNames;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
@@ -19,8 +19,8 @@ use crate::accept::{Acceptor, PeerCertificates, Speaks};
 use crate::gate::{ANONYMOUS_ROOM, Gate, Shared};
 use crate::ops::Health;
 use crate::settings::{HttpTls, Settings};
-use crate::tls::{ControlTls, TlsError};
-use crate::{background, grpc, http, ops, peer, tls};
+use crate::tls::{ControlTls, FileTls, TlsError};
+use crate::{background, grpc, http, oauth, ops, peer};
 
 /// The sockets, already bound: whoever binds them knows the ports before anything is decided.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Listeners {
     pub http: TcpListener,
     /// Health and metrics.
     pub ops: TcpListener,
+    /// The OAuth front, if there is to be one.
+    pub oauth: Option<TcpListener>,
 }
 
 /// Why the edges did not start.
@@ -59,11 +61,15 @@ pub struct Running {
     pub http: SocketAddr,
     /// Where health and metrics are.
     pub ops: SocketAddr,
+    /// Where the OAuth front is, if there is one.
+    pub oauth: Option<SocketAddr>,
     stop: CancellationToken,
     background_stop: CancellationToken,
     connections: TaskTracker,
     background: TaskTracker,
     health: HealthHandle,
+    reread: Arc<Notify>,
+    reread_policies: Arc<Notify>,
     grace: Duration,
 }
 
@@ -87,16 +93,31 @@ pub async fn start(
         .map(|address| address.map_err(StartError::Address));
     let [grpc_at, http_at, ops_at] = addresses;
     let (grpc_at, http_at, ops_at) = (grpc_at?, http_at?, ops_at?);
+    let oauth_at = oauth_address(&listeners)?;
 
+    // Before anything is signed: a broker that was away for long may have keys that are past their time.
+    if let Err(error) = broker.rotate_due().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the keys could not be rotated"
+        );
+    }
     let control = Arc::new(ControlTls::new(&broker, clock, server_names(&settings))?);
     let http_tls = http_tls(&settings)?;
-    let archiver = Archiver::open(Arc::clone(&broker), &settings.log_folder)
+    let log_settings = LogSettings {
+        folder: settings.log_folder.clone(),
+        keep_months: settings.keep_months,
+    };
+    let archiver = Archiver::open(Arc::clone(&broker), log_settings)
         .await
         .map_err(StartError::Log)?;
+    let log = archiver.log();
     let health = Arc::new(Health {
         broker: Arc::clone(&broker),
         stopping: AtomicBool::new(false),
         log_failing: AtomicBool::new(false),
+        oauth: Arc::default(),
+        export: Arc::default(),
     });
     let (stop, background_stop) = (CancellationToken::new(), CancellationToken::new());
     let (connections, background) = (TaskTracker::new(), TaskTracker::new());
@@ -109,7 +130,7 @@ pub async fn start(
         tracker: connections.clone(),
     };
     let shared = Arc::new(Shared {
-        routes: routes(&broker, &settings, &stop).await?,
+        routes: routes(&broker, &log, &settings, &stop).await?,
         reflection: settings.reflection,
         room: Arc::new(Semaphore::new(settings.limits.in_flight)),
         anonymous_room: Arc::new(Semaphore::new(ANONYMOUS_ROOM)),
@@ -117,14 +138,31 @@ pub async fn start(
         tracker: connections.clone(),
         broker: Arc::clone(&broker),
     });
+    if let Some(listener) = listeners.oauth {
+        let room = Arc::clone(&shared.room);
+        let front = oauth_shared(&health, room, &connections);
+        let acceptor = acceptor(listener, Speaks::Either);
+        connections.spawn(serve_oauth(acceptor, Arc::clone(&control), front));
+    }
     connections.spawn(serve_grpc(
         acceptor(listeners.grpc, Speaks::Http2),
         Arc::clone(&control),
         shared,
     ));
-    let public = http::router(Arc::clone(&broker));
+    let public = http::router(Arc::clone(&broker), log, oauth_url(&settings, oauth_at));
     let public_acceptor = acceptor(listeners.http, Speaks::Either);
-    connections.spawn(public_acceptor.run(move || http_tls.clone(), move |_| public.clone()));
+    let reread = Arc::new(Notify::new());
+    if let Some(files) = &http_tls {
+        background.spawn(background::reread(
+            Arc::clone(files),
+            Arc::clone(&reread),
+            background_stop.clone(),
+        ));
+    }
+    let reread_policies =
+        background::watch_policies(&broker, &settings, &background_stop, &background);
+    let public_tls = move || http_tls.as_ref().map(|files| files.current());
+    connections.spawn(public_acceptor.run(public_tls, move |_| public.clone()));
     let private = ops::router(Arc::clone(&health));
     let private_acceptor = acceptor(listeners.ops, Speaks::Either);
     connections.spawn(private_acceptor.run(|| None, move |_| private.clone()));
@@ -141,11 +179,14 @@ pub async fn start(
         grpc: grpc_at,
         http: http_at,
         ops: ops_at,
+        oauth: oauth_at,
         stop,
         background_stop,
         connections,
         background,
         health: HealthHandle(health),
+        reread,
+        reread_policies,
         grace: settings.limits.grace,
     })
 }
@@ -168,6 +209,13 @@ impl Running {
         in_time && settled
     }
 
+    /// Reads the public listener's certificate files and the policies again now, not only at their
+    /// next turn.
+    pub fn reread(&self) {
+        self.reread.notify_one();
+        self.reread_policies.notify_one();
+    }
+
     /// Resolves when the server is told to stop.
     pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
         let stop = self.stop.clone();
@@ -186,8 +234,51 @@ async fn serve_grpc(acceptor: Acceptor, control: Arc<ControlTls>, shared: Arc<Sh
     acceptor.run(move || Some(control.current()), service).await;
 }
 
+fn oauth_address(listeners: &Listeners) -> Result<Option<SocketAddr>, StartError> {
+    let at = listeners.oauth.as_ref().map(TcpListener::local_addr);
+    at.transpose().map_err(StartError::Address)
+}
+
+fn oauth_shared(
+    health: &Health,
+    room: Arc<Semaphore>,
+    tracker: &TaskTracker,
+) -> Arc<oauth::Shared> {
+    Arc::new(oauth::Shared {
+        broker: Arc::clone(&health.broker),
+        room,
+        anonymous_room: Arc::new(Semaphore::new(ANONYMOUS_ROOM)),
+        tracker: tracker.clone(),
+        counts: Arc::clone(&health.oauth),
+    })
+}
+
+async fn serve_oauth(acceptor: Acceptor, control: Arc<ControlTls>, shared: Arc<oauth::Shared>) {
+    let router = oauth::router();
+    let tls = Arc::clone(&control);
+    let service = move |chain: PeerCertificates| {
+        let peer = tls.oauth().peer(&chain, &shared.broker);
+        router.clone().with_state(oauth::Front {
+            shared: Arc::clone(&shared),
+            peer,
+        })
+    };
+    acceptor
+        .run(move || Some(control.oauth().config()), service)
+        .await;
+}
+
+/// Where clients find the OAuth front.
+fn oauth_url(settings: &Settings, at: Option<SocketAddr>) -> http::OauthUrl {
+    http::OauthUrl(at.map(|at| match &settings.oauth_url {
+        Some(url) => url.trim_end_matches('/').into(),
+        None => format!("https://{at}").into(),
+    }))
+}
+
 async fn routes(
     broker: &Arc<Broker>,
+    log: &Arc<AuditLog>,
     settings: &Settings,
     stop: &CancellationToken,
 ) -> Result<Routes, StartError> {
@@ -212,6 +303,7 @@ async fn routes(
     }
     Ok(grpc::routes(
         broker,
+        log,
         settings.limits.message_bytes,
         stop,
         routes,
@@ -231,9 +323,9 @@ fn server_names(settings: &Settings) -> ServerNames {
     ServerNames { dns, ips }
 }
 
-fn http_tls(settings: &Settings) -> Result<Option<Arc<rustls::ServerConfig>>, TlsError> {
+fn http_tls(settings: &Settings) -> Result<Option<Arc<FileTls>>, TlsError> {
     match &settings.http_tls {
         HttpTls::Plain => Ok(None),
-        HttpTls::Files { cert, key } => tls::from_files(cert, key).map(Arc::new).map(Some),
+        HttpTls::Files { cert, key } => FileTls::open(cert, key).map(Arc::new).map(Some),
     }
 }

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::export::CheckpointExport;
+
 /// Bounds on what any peer can make the server hold.
 #[derive(Debug, Clone)]
 pub struct TransportLimits {
@@ -66,10 +68,18 @@ pub struct Settings {
     pub ip_addresses: Vec<IpAddr>,
     /// The public HTTP listener.
     pub http_tls: HttpTls,
+    /// Where clients find the OAuth front, if it has a listener: by default its own address.
+    pub oauth_url: Option<String>,
     /// Offers gRPC reflection: for development.
     pub reflection: bool,
+    /// Where the policies are, which come into force when they change; absent for the shipped ones.
+    pub policies: Option<PathBuf>,
     /// Where the audit log lies.
     pub log_folder: PathBuf,
+    /// How many months of it are kept, the current one included; all if absent.
+    pub keep_months: Option<u32>,
+    /// Where its checkpoints go.
+    pub checkpoint_export: CheckpointExport,
     /// How often the reaper looks.
     pub reap_interval: Duration,
     /// How often the archiver looks.

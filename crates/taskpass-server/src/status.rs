@@ -10,6 +10,7 @@ use std::time::Duration;
 use taskpass_api::ERROR_DOMAIN;
 use taskpass_broker::Error;
 use taskpass_core::ScopeRef;
+use taskpass_store::CommitError;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -29,7 +30,13 @@ pub(crate) fn of(error: Error) -> Status {
         details.set_retry_info(Some(delay));
     }
     let message = match &error {
-        Error::Internal(_) | Error::StoreUnavailable(_) => {
+        // Said when it fills, by readiness, and by the metrics: a line for each request of a caller
+        // that tries again would fill the disk that may be full already.
+        Error::StoreUnavailable(source) if is_full_outbox(&**source) => {
+            tracing::debug!(chain = %Chain(&error), reason, "a request was refused");
+            error.to_string()
+        }
+        Error::Internal(_) | Error::StoreUnavailable(_) | Error::LogUnavailable(_) => {
             let id = error_id(&error);
             tracing::error!(error_id = %id, chain = %Chain(&error), reason, "a request failed");
             format!("{error} (error id {id})")
@@ -37,6 +44,10 @@ pub(crate) fn of(error: Error) -> Status {
         _ => error.to_string(),
     };
     Status::with_error_details(code, message, details)
+}
+
+fn is_full_outbox(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    matches!(source.downcast_ref(), Some(CommitError::OutboxFull))
 }
 
 fn code(error: &Error) -> Code {
@@ -48,6 +59,7 @@ fn code(error: &Error) -> Code {
         | Error::InvalidField { .. }
         | Error::InvalidCsr { .. }
         | Error::InvalidBinding { .. }
+        | Error::InvalidCertificate { .. }
         | Error::TooManyItems { .. }
         | Error::MessageTooLarge { .. } => Code::InvalidArgument,
         Error::Unauthenticated { .. } | Error::EnrolmentRefused => Code::Unauthenticated,
@@ -63,25 +75,29 @@ fn code(error: &Error) -> Code {
         | Error::TargetNotActive { .. }
         | Error::BrokerHalted
         | Error::LastAdmin { .. }
+        | Error::KeyNotReady { .. }
         | Error::Retired { .. }
         | Error::OwnerNotActive { .. } => Code::FailedPrecondition,
         Error::TaskNotFound { .. }
         | Error::CredentialNotFound { .. }
         | Error::EntryNotFound { .. }
+        | Error::LogNotFound { .. }
+        | Error::NotLogged { .. }
         | Error::KeyNotFound { .. } => Code::NotFound,
         Error::AlreadyRegistered { .. } | Error::IdempotencyKeyReused { .. } => Code::AlreadyExists,
         Error::VersionChanged { .. } => Code::Aborted,
         Error::LimitReached { .. } | Error::QueueFull => Code::ResourceExhausted,
-        Error::RetryAfterRevocation | Error::ClockUnsafe | Error::StoreUnavailable(_) => {
-            Code::Unavailable
-        }
+        Error::RetryAfterRevocation
+        | Error::ClockUnsafe
+        | Error::StoreUnavailable(_)
+        | Error::LogUnavailable(_) => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }
 }
 
-fn retry_after(error: &Error) -> Option<Duration> {
+pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
     match error {
-        Error::RetryAfterRevocation => Some(Duration::from_secs(1)),
+        Error::RetryAfterRevocation | Error::LogUnavailable(_) => Some(Duration::from_secs(1)),
         Error::QueueFull => Some(Duration::from_millis(100)),
         Error::LimitReached { .. } | Error::ClockUnsafe => Some(Duration::from_secs(10)),
         _ => None,
@@ -120,6 +136,9 @@ pub(crate) fn metadata(error: &Error) -> HashMap<String, String> {
         }
         Error::IdempotencyKeyReused { task } => {
             put("task_id", task.to_string());
+        }
+        Error::LogNotFound { log, .. } => {
+            put("log", log.clone());
         }
         _ => {}
     }
@@ -202,6 +221,17 @@ mod tests {
         let status = of(Error::internal(secret));
         assert_eq!(status.code(), Code::Internal);
         assert!(!status.message().contains("canary"));
+        assert!(status.message().contains("error id"));
+    }
+
+    /// Or each attempt of a caller that tries again would be a line in the log.
+    #[test]
+    fn a_full_outbox_has_no_line_to_look_for() {
+        let status = of(Error::StoreUnavailable(Box::new(CommitError::OutboxFull)));
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(status.message(), "the store does not take writes");
+        let stopped = CommitError::Failed(taskpass_store::StoreError::Stopped);
+        let status = of(Error::StoreUnavailable(Box::new(stopped)));
         assert!(status.message().contains("error id"));
     }
 

@@ -1,20 +1,27 @@
 //! The gRPC listener's TLS: our own server certificate, client certificates of the Control hierarchy.
+//! The public listener's, from an operator's files, is in `files`.
 //!
 //! A client certificate is optional in the handshake, because enrolling needs none; one that is
 //! presented must verify. Resumption is off, so that every connection proves its key and its chain
 //! anew. The whole configuration is replaced when certificates change, connections keep theirs.
 
+mod files;
+mod oauth;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::RootCertStore;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
 use rustls::time_provider::TimeProvider;
-use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use taskpass_broker::Broker;
 use taskpass_core::{Clock, Timestamp, Ttl};
-use taskpass_issuer::{Hierarchy, ServerNames};
+use taskpass_issuer::{Hierarchy, Issuer, ServerCertificate, ServerNames};
+
+pub(crate) use files::FileTls;
+pub(crate) use oauth::{OauthTls, Peer};
 
 /// The server certificate's life; it is renewed at two thirds of it.
 pub(crate) const SERVER_CERTIFICATE_TTL: Ttl = Ttl::from_hours(24 * 7);
@@ -25,6 +32,15 @@ pub enum TlsError {
     /// The server's own certificate could not be made.
     #[error("the server's certificate could not be issued")]
     Issue(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file cannot be read.
+    #[error("could not read {}", path.display())]
+    File {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The parts do not fit together.
     #[error("the TLS configuration is not valid")]
     Config(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -49,6 +65,7 @@ impl TimeProvider for TlsClock {
 /// The configuration of this moment.
 pub(crate) struct ControlTls {
     current: ArcSwap<ServerConfig>,
+    oauth: ArcSwap<OauthTls>,
     expires_at: std::sync::atomic::AtomicU64,
     clock: Arc<dyn Clock>,
     names: ServerNames,
@@ -60,9 +77,10 @@ impl ControlTls {
         clock: Arc<dyn Clock>,
         names: ServerNames,
     ) -> Result<Self, TlsError> {
-        let (config, expires_at) = build(broker, &clock, &names)?;
+        let (config, oauth, expires_at) = build(broker, &clock, &names)?;
         Ok(Self {
             current: ArcSwap::from_pointee(config),
+            oauth: ArcSwap::from_pointee(oauth),
             expires_at: expires_at.millis().into(),
             clock,
             names,
@@ -73,10 +91,16 @@ impl ControlTls {
         self.current.load_full()
     }
 
+    /// The configuration of the OAuth front.
+    pub(crate) fn oauth(&self) -> Arc<OauthTls> {
+        self.oauth.load_full()
+    }
+
     /// Issues a new server certificate and takes today's anchors.
     pub(crate) fn renew(&self, broker: &Broker) -> Result<(), TlsError> {
-        let (config, expires_at) = build(broker, &self.clock, &self.names)?;
+        let (config, oauth, expires_at) = build(broker, &self.clock, &self.names)?;
         self.current.store(Arc::new(config));
+        self.oauth.store(Arc::new(oauth));
         self.expires_at
             .store(expires_at.millis(), std::sync::atomic::Ordering::Relaxed);
         Ok(())
@@ -94,25 +118,52 @@ fn build(
     broker: &Broker,
     clock: &Arc<dyn Clock>,
     names: &ServerNames,
-) -> Result<(ServerConfig, Timestamp), TlsError> {
+) -> Result<(ServerConfig, OauthTls, Timestamp), TlsError> {
     let issuer = broker.issuer();
     let now = clock.now();
     let own = issuer
         .sign_server(names, now, SERVER_CERTIFICATE_TTL)
         .map_err(|error| TlsError::Issue(Box::new(error)))?;
+    let control = verifier(&issuer, &[Hierarchy::Control], now)?;
+    let either = verifier(&issuer, &[Hierarchy::Control, Hierarchy::Task], now)?;
+    let config = server(&own, clock, Arc::clone(&control), &[b"h2"])?;
+    let oauth = OauthTls {
+        config: Arc::new(server(&own, clock, either, &[b"h2", b"http/1.1"])?),
+        control,
+        clock: Arc::clone(clock),
+    };
+    Ok((config, oauth, own.expires_at))
+}
+
+/// Callers are certified by our issuing authorities. A root is none of them: one that is made
+/// elsewhere, or stands above ours, may certify whom it likes, and that is no caller.
+fn verifier(
+    issuer: &Issuer,
+    hierarchies: &[Hierarchy],
+    now: Timestamp,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
-    for anchor in CertificateDer::pem_slice_iter(issuer.anchors(Hierarchy::Control, now).as_bytes())
-    {
-        roots
-            .add(anchor.map_err(config_error)?)
-            .map_err(config_error)?;
+    for hierarchy in hierarchies {
+        for authority in issuer.authorities(*hierarchy, now) {
+            roots
+                .add(CertificateDer::from(authority.der))
+                .map_err(config_error)?;
+        }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .allow_unauthenticated()
-            .build()
-            .map_err(config_error)?;
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(config_error)
+}
+
+fn server(
+    own: &ServerCertificate,
+    clock: &Arc<dyn Clock>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    alpn: &[&[u8]],
+) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = own
         .chain
         .iter()
@@ -127,28 +178,8 @@ fn build(
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)
             .map_err(config_error)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok((config, own.expires_at))
-}
-
-/// TLS for the public HTTP listener, from the operator's files.
-pub(crate) fn from_files(
-    cert: &std::path::Path,
-    key: &std::path::Path,
-) -> Result<ServerConfig, TlsError> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert)
-        .map_err(config_error)?
-        .collect();
-    let key = PrivateKeyDer::from_pem_file(key).map_err(config_error)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(config_error)?
-        .with_no_client_auth()
-        .with_single_cert(chain.map_err(config_error)?, key)
-        .map_err(config_error)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

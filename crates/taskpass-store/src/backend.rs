@@ -16,7 +16,9 @@ use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
-use crate::commit::{ArchiveCursor, Commit, Committed, Counter, MetaKey, Outboxed, Refusal};
+use crate::commit::{
+    ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed, Refusal,
+};
 use crate::error::StoreError;
 use crate::rules::SharedRules;
 use crate::store::{Birth, Page, Reaped};
@@ -98,6 +100,9 @@ pub trait Reader: Send + Sync + 'static {
 
     /// A single value.
     fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// How far places are leased, by hour.
+    fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError>;
 
     /// The oldest entries of the outbox.
     fn outbox(&self, limit: usize) -> Result<Vec<Outboxed>, StoreError>;

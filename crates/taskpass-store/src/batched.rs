@@ -42,6 +42,7 @@ pub struct Batched<B: Backend> {
     queue: Arc<Queue>,
     figures: Arc<Figures>,
     background: Arc<Semaphore>,
+    outbox_limit: u64,
     thread: Mutex<Option<JoinHandle<()>>>,
     backend: PhantomData<fn() -> B>,
 }
@@ -64,6 +65,7 @@ impl<B: Backend> Batched<B> {
         let queue = Arc::new(Queue::new(&options));
         let figures = Arc::new(Figures::new());
         let background = Arc::new(Semaphore::new(options.background_queue.max(1)));
+        let outbox_limit = options.outbox_limit;
         let writer = Writer {
             backend,
             reader: Arc::clone(&reader),
@@ -86,6 +88,7 @@ impl<B: Backend> Batched<B> {
             queue,
             figures,
             background,
+            outbox_limit,
             thread: Mutex::new(thread),
             backend: PhantomData,
         }

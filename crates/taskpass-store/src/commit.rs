@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use taskpass_core::credential::Credential;
+use taskpass_core::credential::{Credential, CredentialKind};
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
 use taskpass_core::key::KeyRecord;
@@ -88,6 +88,12 @@ pub enum Guard {
         /// The task.
         id: TaskId,
     },
+    /// The task is recorded, and has not ended before its deadline. Whether it is live otherwise is
+    /// not asked.
+    NotEnded {
+        /// The task.
+        id: TaskId,
+    },
     /// No rule matches.
     NotRevoked(Facts),
     /// A pending enrolment is recorded under this hash, unused and unexpired at [`Commit::at`].
@@ -114,6 +120,16 @@ pub enum Guard {
     },
     /// No task was started under this key by this agent. If one was, the refusal names it.
     NotStarted(IdempotencyKey),
+    /// The next place that nobody leased on the lists of an hour still is what was read; 0 means
+    /// that none was leased yet.
+    NextPlace {
+        /// Whose lists.
+        kind: CredentialKind,
+        /// The hour.
+        hour: u64,
+        /// What was read.
+        next: u64,
+    },
     /// A value still is what was read; `None` means that there is none.
     MetaIs {
         /// Which value.
@@ -135,7 +151,8 @@ pub enum Change {
         /// What makes a repeated start the same start.
         idempotency: Option<IdempotencyKey>,
     },
-    /// Records that a task ended early. Changes nothing if it had ended already.
+    /// Records that a task ended early. Changes nothing if it had ended already: whoever records
+    /// the end elsewhere too guards it with [`Guard::NotEnded`].
     EndTask {
         /// The task.
         id: TaskId,
@@ -173,6 +190,15 @@ pub enum Change {
         /// Where the log ends now.
         cursor: ArchiveCursor,
     },
+    /// Leases the places of an hour's lists up to `next`. Guard it with [`Guard::NextPlace`].
+    LeasePlaces {
+        /// Whose lists.
+        kind: CredentialKind,
+        /// The hour.
+        hour: u64,
+        /// The next place that is free.
+        next: u64,
+    },
     /// Writes a value.
     PutMeta {
         /// Which.
@@ -180,6 +206,17 @@ pub enum Change {
         /// The value.
         value: Vec<u8>,
     },
+}
+
+/// How far the places on an hour's lists are leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeasedPlaces {
+    /// Whose lists.
+    pub kind: CredentialKind,
+    /// The hour.
+    pub hour: u64,
+    /// The next place that is free.
+    pub next: u64,
 }
 
 /// An audit entry on its way to the log.
@@ -191,15 +228,13 @@ pub struct Outboxed {
     pub json: Bytes,
 }
 
-/// Where the log ends.
+/// Where the log ends. Empty before the first entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ArchiveCursor {
-    /// The index that the next entry gets.
-    pub next_index: u64,
-    /// The file that it goes to.
-    pub file: String,
-    /// The durable length of that file in bytes.
-    pub length: u64,
+    /// The name of the log that is written to.
+    pub log: String,
+    /// Its state, in the log's own encoding.
+    pub state: Vec<u8>,
 }
 
 /// What makes a repeated start of a task the same start.
@@ -237,6 +272,10 @@ pub enum MetaKey {
     KeysVersion,
     /// How the broker was last stopped.
     Shutdown,
+    /// The oldest audit log that is kept: older ones are removed.
+    OldestLog,
+    /// Orders the places of all status lists. Drawn once.
+    ListKey,
 }
 
 /// What a commit did.
@@ -294,6 +333,12 @@ pub enum Refusal {
         task: TaskId,
         /// Whether the earlier request was the same.
         same_request: bool,
+    },
+    /// Somebody leased places meanwhile.
+    #[error("the next free place is {next}")]
+    PlacesLeased {
+        /// The next free place.
+        next: u64,
     },
     /// A value has changed.
     #[error("{key:?} has changed since it was read")]

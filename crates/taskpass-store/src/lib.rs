@@ -40,8 +40,8 @@ mod values;
 pub use backend::{Backend, Reader};
 pub use batched::{Batched, Options};
 pub use commit::{
-    ArchiveCursor, Change, Commit, Committed, Counter, Guard, IdempotencyKey, Lane, MetaKey,
-    Outboxed, Refusal,
+    ArchiveCursor, Change, Commit, Committed, Counter, Guard, IdempotencyKey, Lane, LeasedPlaces,
+    MetaKey, Outboxed, Refusal,
 };
 pub use error::{CommitError, OpenError, StoreError};
 pub use model::Model;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use taskpass_core::credential::Credential;
+use taskpass_core::credential::{Credential, CredentialKind};
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
 use taskpass_core::key::{KeyId, KeyRecord};
@@ -57,6 +57,7 @@ struct State {
     outbox: BTreeMap<DecisionId, Bytes>,
     cursor: ArchiveCursor,
     values: BTreeMap<MetaKey, Vec<u8>>,
+    next_places: BTreeMap<(u64, CredentialKind), u64>,
     newest_seq: u64,
     newest_iat: u64,
     last_committed_at: Timestamp,

@@ -13,7 +13,7 @@ use taskpass_core::spiffe::TrustDomain;
 use taskpass_core::task::Task;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
-use crate::commit::{ArchiveCursor, Commit, Committed, Counter, MetaKey, Outboxed};
+use crate::commit::{ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed};
 use crate::error::{CommitError, StoreError};
 use crate::rules::SharedRules;
 
@@ -75,6 +75,8 @@ pub struct Stats {
     pub queued: u64,
     /// Audit entries in the outbox.
     pub outbox: u64,
+    /// How many it holds at most before ordinary commits are refused.
+    pub outbox_limit: u64,
     /// Unexpired credentials, by the counters.
     pub live_credentials: u64,
     /// The size of the store's file in bytes; 0 in memory.
@@ -143,6 +145,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// A single value.
     async fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// How far the places on lists are leased, by hour; an hour without a row has none.
+    async fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError>;
 
     /// The oldest entries of the outbox.
     async fn outbox(&self, limit: usize) -> Result<Vec<Outboxed>, StoreError>;

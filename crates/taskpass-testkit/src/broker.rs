@@ -1,5 +1,6 @@
 //! The process: a `dev` or `serve` broker on a folder of its own.
 
+mod audit;
 mod builder;
 mod process;
 
@@ -22,6 +23,8 @@ pub struct Addresses {
     pub http: String,
     /// Health and metrics.
     pub ops: String,
+    /// The OAuth front, as `https://127.0.0.1:port`; empty where there is none.
+    pub oauth: String,
 }
 
 /// A broker. The process ends and its folder goes when this is dropped.
@@ -171,23 +174,6 @@ impl Broker {
             Ok(reply) => reply,
             Err(error) => panic!("{url}: {error}\n{}", self.log()),
         }
-    }
-
-    /// The audit log so far, an object for each line, in order.
-    pub fn audit(&self) -> Vec<serde_json::Value> {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(self.path("audit"))
-            .expect("the audit log is there")
-            .map(|file| file.expect("its folder can be read").path())
-            .filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
-            .collect();
-        files.sort();
-        let read = |path| std::fs::read_to_string(path).expect("an audit file can be read");
-        let text: String = files.iter().map(read).collect();
-        // The last line may be half written.
-        text.split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'))
-            .map(|line| serde_json::from_str(line).expect("a line is an object"))
-            .collect()
     }
 
     fn log_file(&self) -> PathBuf {

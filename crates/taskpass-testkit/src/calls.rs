@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use taskpass_api::v1::audit_service_client::AuditServiceClient;
 use taskpass_api::v1::credential_service_client::CredentialServiceClient;
 use taskpass_api::v1::enrolment_service_client::EnrolmentServiceClient;
 use taskpass_api::v1::key_service_client::KeyServiceClient;
@@ -57,6 +58,7 @@ services! {
     revocations: RevocationServiceClient;
     verification: VerificationServiceClient;
     keys: KeyServiceClient;
+    audit: AuditServiceClient;
 }
 
 impl Services {

@@ -55,8 +55,7 @@ impl Broker {
             scopes,
             risk: v1::Risk::Medium.into(),
             token_alg: alg.into(),
-            max_ttl: None,
-            state: 0,
+            ..v1::Target::default()
         }))
         .await;
     }
@@ -86,6 +85,7 @@ impl Broker {
             labels: std::collections::HashMap::new(),
             state: 0,
             created_at: None,
+            client_keys: Vec::new(),
         }))
         .await;
     }

@@ -19,7 +19,7 @@ use taskpass_core::spiffe::{Subject, TrustDomain};
 use taskpass_core::time::Timestamp;
 use taskpass_core::ttl::MAX_TOKEN_TTL;
 
-use crate::claims::{Claims, ClaimsError};
+use crate::claims::{Claims, ClaimsError, StatusRef};
 use crate::jwk::{Jwk, JwkSet};
 use crate::jws::{self, JwsError, TOKEN_TYPE};
 
@@ -116,6 +116,7 @@ pub enum TokenError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     claims: Claims,
+    status: Option<StatusRef>,
     agent: AgentName,
     key: KeyId,
 }
@@ -136,11 +137,12 @@ pub fn check(token: &str, keys: &impl KeyRing, expect: &Expect<'_>) -> Result<Ch
     }
     key.verify(jws.signing_input.as_bytes(), &jws.signature)
         .map_err(|_| TokenError::Signature)?;
-    let claims = Claims::from_json(&jws.payload).map_err(TokenError::Claims)?;
+    let (claims, status) = Claims::from_json_listed(&jws.payload).map_err(TokenError::Claims)?;
     let agent = holds_here(&claims, expect)?;
     holds_now(&claims, expect)?;
     Ok(Checked {
         claims,
+        status,
         agent,
         key: id,
     })
@@ -234,6 +236,11 @@ impl Checked {
     /// SHA-256 of the certificate that must present it, if it is bound to one.
     pub fn bound_to(&self) -> Option<Sha256> {
         self.claims.bound_to
+    }
+
+    /// Where it is published whether it was revoked, if it says so.
+    pub fn status(&self) -> Option<&StatusRef> {
+        self.status.as_ref()
     }
 
     /// The key that signed it.

@@ -61,6 +61,16 @@ pub struct TaskClaims {
     pub decision: DecisionId,
 }
 
+/// The `status` claim: where it is published whether the token was revoked (Token Status List,
+/// draft-ietf-oauth-status-list §6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRef {
+    /// `idx`: the place on the list.
+    pub index: u64,
+    /// `uri`: the list.
+    pub uri: String,
+}
+
 /// A payload does not hold the claims of a token.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimsError {
@@ -75,11 +85,21 @@ pub enum ClaimsError {
 impl Claims {
     /// As JSON, in a fixed order.
     pub fn to_json(&self) -> String {
-        write::to_json(self)
+        write::to_json(self, None)
+    }
+
+    /// As JSON, with the place on a status list.
+    pub fn to_json_listed(&self, status: Option<&StatusRef>) -> String {
+        write::to_json(self, status)
     }
 
     /// Reads a payload.
     pub fn from_json(payload: &[u8]) -> Result<Self, ClaimsError> {
+        read::from_json(payload).map(|(claims, _)| claims)
+    }
+
+    /// Reads a payload, and the place on a status list if it names one.
+    pub fn from_json_listed(payload: &[u8]) -> Result<(Self, Option<StatusRef>), ClaimsError> {
         read::from_json(payload)
     }
 }

@@ -85,7 +85,7 @@ impl PublicKey {
     }
 
     /// The required members in lexical order, without white space (RFC 7638 §3.2, RFC 8037 §2).
-    fn canonical_json(&self) -> String {
+    pub(crate) fn canonical_json(&self) -> String {
         let b64 = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
         match self {
             Self::P256(point) => {

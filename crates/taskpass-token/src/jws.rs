@@ -18,12 +18,18 @@ pub const MAX_TOKEN_LEN: usize = 16 * 1024;
 /// The media type of our tokens (RFC 9068 §2.1).
 pub const TOKEN_TYPE: &str = "at+jwt";
 
+/// The type of tokens for clouds, which know no other. Nothing of ours accepts it.
+pub const CLOUD_TYPE: &str = "JWT";
+
 /// A text is no compact JWS of the strict form.
 #[derive(Debug, thiserror::Error)]
 pub enum JwsError {
-    /// Longer than [`MAX_TOKEN_LEN`].
-    #[error("longer than {MAX_TOKEN_LEN} bytes")]
-    TooLong,
+    /// Longer than what is looked at.
+    #[error("longer than {max} bytes")]
+    TooLong {
+        /// The most.
+        max: usize,
+    },
     /// Not exactly three parts, or one of them is empty.
     #[error("not three non-empty parts separated by dots")]
     Parts,
@@ -101,8 +107,13 @@ pub fn assemble(signing_input: &str, signature: &[u8]) -> String {
 
 /// Takes a token apart.
 pub fn parse(token: &str) -> Result<Compact<'_>, JwsError> {
-    if token.len() > MAX_TOKEN_LEN {
-        return Err(JwsError::TooLong);
+    parse_within(token, MAX_TOKEN_LEN)
+}
+
+/// Takes a signed text apart that may have another length: a status list is longer than a token.
+pub fn parse_within(token: &str, max: usize) -> Result<Compact<'_>, JwsError> {
+    if token.len() > max {
+        return Err(JwsError::TooLong { max });
     }
     let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::Parts)?;
     let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Parts)?;
@@ -184,7 +195,7 @@ mod tests {
         }
         assert!(matches!(
             parse(&"a".repeat(MAX_TOKEN_LEN + 1)),
-            Err(JwsError::TooLong)
+            Err(JwsError::TooLong { max: MAX_TOKEN_LEN })
         ));
     }
 

@@ -11,9 +11,12 @@
 //! | [`spki`] | public keys as they stand in certificates |
 //! | [`claims`] | the claims of a token |
 //! | [`mod@check`] | from a text to claims that can be relied on |
+//! | [`bundle`] | the SPIFFE trust bundle |
 //! | [`feed`] | the signed heartbeat of the revocation feed |
+//! | [`strict`] | JSON read more strictly than usual |
 //! | [`task_extension`] | what a certificate says about its task |
 
+pub mod bundle;
 pub mod check;
 pub mod claims;
 pub mod feed;
@@ -23,10 +26,11 @@ pub mod spki;
 pub mod task_extension;
 
 mod der;
-mod strict;
+pub mod strict;
 
+pub use bundle::SpiffeBundle;
 pub use check::{Checked, Expect, KeyRing, TokenError, check};
-pub use claims::{Claims, TaskClaims};
+pub use claims::{Claims, StatusRef, TaskClaims};
 pub use feed::Heartbeat;
 pub use jwk::{Jwk, JwkSet, PublicKey};
 pub use task_extension::TaskExtension;

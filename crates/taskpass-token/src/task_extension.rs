@@ -20,11 +20,12 @@ use taskpass_core::task::{Ancestor, MAX_DEPTH};
 
 use crate::der;
 
-/// The extension's object identifier. Arc 2.25 is open to whoever draws a number (X.667); this one
-/// is 63 bits of a random UUID, because certificate libraries hold an arc in 64 bits.
-pub const OID: &[u64] = &[2, 25, 931_019_167_436_710_721];
+/// The extension's object identifier. Arc 2.25 is open to whoever draws a number (X.667). This one was
+/// drawn in two parts of less than 31 bits each: Go does not read a certificate at all in which an
+/// arc is longer.
+pub const OID: &[u64] = &[2, 25, 1_809_124_903, 1_427_303_471];
 /// The same, as text.
-pub const OID_TEXT: &str = "2.25.931019167436710721";
+pub const OID_TEXT: &str = "2.25.1809124903.1427303471";
 /// The longest encoding that is looked at.
 pub const MAX_LEN: usize = 512;
 

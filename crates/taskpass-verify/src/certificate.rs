@@ -5,6 +5,8 @@
 //! leaf that signed another leaf: each is refused with its own reason. Then the shape, in which
 //! whatever is not exactly as the broker issues it is refused. Revocation is the verifier's to judge.
 
+pub mod crl;
+
 mod anchors;
 mod shape;
 
@@ -12,6 +14,7 @@ use taskpass_core::key::KeyId;
 use taskpass_core::name::AgentName;
 use taskpass_core::revocation::Facts;
 use taskpass_core::secret::Sha256;
+use taskpass_core::spiffe::TrustDomain;
 use taskpass_core::task::Ancestor;
 use taskpass_core::{CredentialId, TaskId, Timestamp};
 
@@ -19,6 +22,7 @@ use crate::refusal::Reason;
 
 pub(crate) use anchors::Anchors;
 pub use anchors::AnchorsError;
+pub use crl::{CrlError, CrlVerifier};
 
 /// Why a certificate was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +100,7 @@ pub struct VerifiedCertificate {
     issuer: KeyId,
     authorities: Vec<KeyId>,
     root: KeyId,
+    trust_domain: TrustDomain,
 }
 
 impl VerifiedCertificate {
@@ -141,6 +146,10 @@ impl VerifiedCertificate {
 
     pub(crate) fn authorities(&self) -> &[KeyId] {
         &self.authorities
+    }
+
+    pub(crate) fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
     }
 
     pub(crate) fn root(&self) -> &KeyId {

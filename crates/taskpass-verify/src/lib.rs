@@ -4,48 +4,138 @@
 //! certificates are checked against them without a call, and a [`Feed`] keeps the rules that revoke
 //! them within milliseconds of the broker's. What the verifier does not know it refuses: before the
 //! first complete set of rules ([`Refusal::NotReady`]), when the feed has been silent for longer than
-//! the stated bound ([`Refusal::Stale`]), when the keys are too old to be believed.
+//! the stated bound ([`Refusal::Stale`]), when the keys are too old to be believed
+//! ([`Refusal::KeysStale`]).
+//!
+//! # Quick start
+//!
+//! With the features `http` and `axum`, everything that an API needs:
 //!
 //! ```no_run
-//! # use std::sync::Arc;
-//! # use taskpass_core::{rng::SystemRng, time::SystemClock, TargetUri};
-//! # use taskpass_verify::{Feed, Refusal, Settings, Verifier};
+//! use std::sync::Arc;
+//! use axum::{Extension, Router, routing::get};
+//! use taskpass_core::{rng::SystemRng, time::SystemClock};
+//! use taskpass_verify::http::{HttpClient, HttpKeys, Published, WebAnchors};
+//! use taskpass_verify::tls::{Incoming, TaskClientVerifier};
+//! use taskpass_verify::{Admitted, Feed, Guard, Keys, PeerCertificate, Staleness, Verifier};
+//!
 //! # async fn example(
-//! #     settings: Settings, channel: tonic::transport::Channel, token: &str, here: &TargetUri,
+//! #     channel: tonic::transport::Channel, listener: tokio::net::TcpListener,
+//! #     tls: impl FnOnce(TaskClientVerifier) -> rustls::ServerConfig,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
-//! let verifier = Verifier::new(settings, Arc::new(SystemClock::new()))?;
-//! let feed = Feed::new(verifier.clone(), channel, Arc::new(SystemRng::new()));
-//! tokio::spawn(feed.run(std::future::pending()));
+//! let (clock, rng) = (Arc::new(SystemClock::new()), Arc::new(SystemRng::new()));
+//! let web = HttpClient::new(&WebAnchors::System, clock.clone())?;
+//! let published = Published::fetch(&web, "https://broker.example").await?;
+//! let source = Arc::new(HttpKeys::new(web, &published.jwks_uri));
+//! let here = "https://ledger.example".parse()?;
+//! let settings = published.settings("example.org".parse()?, [here], Staleness::default());
+//! let verifier = Verifier::new(settings, clock)?;
+//!
+//! // The keys and the rules keep themselves up to date from here on.
+//! let keys = Keys::new(verifier.clone(), source, Default::default(), rng.clone());
+//! let renewing = keys.clone();
+//! tokio::spawn(async move { renewing.run(std::future::pending()).await });
+//! tokio::spawn(Feed::new(verifier.clone(), channel, rng).run(std::future::pending()));
 //! verifier.wait_until_ready().await;
-//! verifier.verify_token(token, here)?.require_scope(&"invoices:read".parse()?)?;
+//!
+//! // Each route says which scope it needs; each request is judged anew.
+//! let guard = Guard::new(verifier.clone(), "https://ledger.example".parse()?)?.with_keys(keys)?;
+//! let router = Router::new()
+//!     .route("/invoices", get(|Extension(who): Extension<Admitted>| async move {
+//!         format!("hello, {}", who.token().agent())
+//!     }))
+//!     .route_layer(guard.require("invoices:read".parse()?));
+//! let callers = TaskClientVerifier::new(verifier).optional();
+//! let incoming = Incoming::new(listener, tls(callers), Default::default())?;
+//! axum::serve(incoming, router.into_make_service_with_connect_info::<PeerCertificate>()).await?;
 //! # Ok(()) }
 //! ```
 //!
-//! | module | what is in it |
-//! |---|---|
-//! | [`verifier`] | the checks |
-//! | [`token`], [`certificate`] | what passed them |
-//! | [`refusal`] | what did not, and why |
-//! | [`settings`] | what to accept |
-//! | [`feed`] | the connection that keeps the rules |
-//! | [`metrics`] | numbers for an operator |
+//! `examples/axum_api.rs` and `examples/tonic_api.rs` are whole programs. An API's own tests need no
+//! broker: the feature `test-util` brings one in memory.
+//!
+//! ```
+//! use taskpass_verify::testing::{World, ledger};
+//! use taskpass_core::revocation::Selector;
+//! use taskpass_verify::Reason;
+//!
+//! let world = World::new();
+//! let verifier = world.verifier();
+//! let text = world.token();
+//! let token = verifier.verify_token(&text, &ledger()).unwrap();
+//! assert!(token.require_scope(&"invoices:read".parse().unwrap()).is_ok());
+//!
+//! world.revoke(&verifier, Selector::Task(token.task()));
+//! let refusal = verifier.verify_token(&text, &ledger()).unwrap_err();
+//! assert_eq!(refusal.reason(), Reason::Revoked);
+//! ```
+//!
+//! # What is where
+//!
+//! | module | feature | what is in it |
+//! |---|---|---|
+//! | [`verifier`] | | the checks |
+//! | [`token`] | | a token on its way: unverified, signed, for this API, verified |
+//! | [`certificate`] | | a task certificate that passed; by revocation lists: [`certificate::crl`] |
+//! | [`refusal`] | | what did not pass, and why |
+//! | [`settings`] | | what to accept, and how old the view of the revocations may be |
+//! | [`feed`] | | the connection that keeps the rules |
+//! | [`keys`] | | what keeps the keys: caching, one fetch at a time, not too often |
+//! | [`metrics`] | | numbers for an operator |
+//! | `http` | `http` | keys, anchors and metadata over HTTPS |
+//! | `tls` | `rustls` | client certificates in the handshake, and a listener |
+//! | `guard`, `layer` | `tower` | `RequireScope`, and the answers of RFC 6750 |
+//! | `peer` | `tower` | the certificate of a connection's peer, for each request |
+//! | `resource` | `tower` | the API's own metadata (RFC 9728) |
+//! | `grpc` | `tonic` | the same with gRPC's answers, and an interceptor |
+//! | `testing` | `test-util` | a broker in memory |
+//!
+//! # What it does not do
+//!
+//! It issues nothing, asks the broker about no single token, and keeps no record of what was
+//! accepted. It does not limit rates. A replayed token that is bound to nothing is good until it
+//! expires or is revoked: where that is too much, demand bound ones (`Guard::only_bound`).
 
 pub mod certificate;
 pub mod feed;
+#[cfg(feature = "tonic")]
+pub mod grpc;
+#[cfg(feature = "tower")]
+pub mod guard;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod keys;
+#[cfg(feature = "tower")]
+pub mod layer;
 pub mod metrics;
+#[cfg(feature = "tower")]
+pub mod peer;
 pub mod refusal;
+#[cfg(feature = "tower")]
+pub mod resource;
 pub mod settings;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
+#[cfg(feature = "rustls")]
+pub mod tls;
 pub mod token;
 pub mod verifier;
 
 mod state;
-#[cfg(test)]
-mod testing;
 
-pub use certificate::{CertificateError, VerifiedCertificate};
+pub use certificate::{CertificateError, CrlVerifier, VerifiedCertificate};
 pub use feed::Feed;
+#[cfg(feature = "tower")]
+pub use guard::{Admitted, Denied, Guard};
+pub use keys::Keys;
+#[cfg(feature = "tower")]
+pub use layer::RequireScope;
 pub use metrics::Metrics;
+#[cfg(feature = "tower")]
+pub use peer::PeerCertificate;
 pub use refusal::{Reason, Refusal};
+#[cfg(feature = "tower")]
+pub use resource::ResourceMetadata;
 pub use settings::{Settings, SettingsError, Staleness};
-pub use token::VerifiedToken;
+pub use token::{UnverifiedToken, VerifiedToken};
 pub use verifier::Verifier;

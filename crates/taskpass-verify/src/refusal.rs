@@ -98,6 +98,15 @@ pub enum Refusal {
         /// The rule's place in the feed.
         seq: u64,
     },
+    /// A revocation list names it, or an authority above it.
+    #[error("revoked by a revocation list")]
+    Listed,
+    /// No revocation list that is known speaks of it.
+    #[error("no revocation list speaks of the certificate")]
+    NotListed,
+    /// The revocation list that speaks of it is over.
+    #[error("the revocation list is over and cannot be relied on")]
+    ListStale,
     /// No complete set of rules has arrived yet.
     #[error("the revocations are not known yet")]
     NotReady,
@@ -124,9 +133,9 @@ impl Refusal {
             Self::NotOurAudience(_) => Reason::Audience,
             Self::CertificateMissing | Self::OtherCertificate | Self::OtherTask => Reason::Binding,
             Self::Scope { .. } => Reason::Scope,
-            Self::Revoked { .. } => Reason::Revoked,
-            Self::NotReady => Reason::NotReady,
-            Self::Stale { .. } => Reason::Stale,
+            Self::Revoked { .. } | Self::Listed => Reason::Revoked,
+            Self::NotReady | Self::NotListed => Reason::NotReady,
+            Self::Stale { .. } | Self::ListStale => Reason::Stale,
             Self::KeysStale { .. } => Reason::KeysStale,
         }
     }

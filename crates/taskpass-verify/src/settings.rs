@@ -10,7 +10,14 @@ use taskpass_token::JwkSet;
 
 use crate::certificate::AnchorsError;
 
+/// How old the view may be where nothing else is said, and from when on
+/// [`Staleness::BestEffort`] counts what it accepts as unconfirmed.
+pub const DEFAULT_STALENESS: Duration = Duration::from_secs(30);
+
 /// How old the view of the revocations may be.
+///
+/// How old it is, and how often something was refused for that or accepted in spite of it, is in
+/// [`Metrics`](crate::Metrics).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Staleness {
     /// Refuse everything once the newest confirmation is older than this: 1 s to 5 min. It counts
@@ -18,13 +25,14 @@ pub enum Staleness {
     /// the clocks may differ, one minute.
     Strict(Duration),
     /// Go on with what is known, however old. A revocation that did not arrive is then missed until
-    /// the credential expires: an hour for a token, a day for a certificate.
+    /// the credential expires: an hour for a token, a day for a certificate. What is accepted on a
+    /// view older than [`DEFAULT_STALENESS`] is counted.
     BestEffort,
 }
 
 impl Default for Staleness {
     fn default() -> Self {
-        Self::Strict(Duration::from_secs(30))
+        Self::Strict(DEFAULT_STALENESS)
     }
 }
 
@@ -40,7 +48,7 @@ pub struct Settings {
     /// How old the view of the revocations may be.
     pub staleness: Staleness,
     /// The keys that sign tokens, fetched just now. They are believed for a day; see
-    /// [`Verifier::replace_jwks`](crate::Verifier::replace_jwks).
+    /// [`Keys`](crate::Keys), which renews them, and may begin with an empty set.
     pub jwks: JwkSet,
     /// The anchors of the Task hierarchy, in PEM: the broker's `/ca.pem`.
     pub task_anchors_pem: String,

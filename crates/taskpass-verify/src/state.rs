@@ -13,7 +13,16 @@ use taskpass_core::revocation::{Facts, Rule, RuleSet};
 use tokio::sync::watch;
 
 use crate::refusal::Refusal;
-use crate::settings::Staleness;
+use crate::settings::{DEFAULT_STALENESS, Staleness};
+
+/// What a judgement rests on; the worse one is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum View {
+    /// A set that was confirmed lately.
+    Confirmed,
+    /// One that was not, which is good enough for [`Staleness::BestEffort`].
+    Unconfirmed,
+}
 
 /// How far the feed has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,7 +67,7 @@ impl Shared {
         authorities: &[KeyId],
         staleness: Staleness,
         monotonic: Duration,
-    ) -> Result<(), Refusal> {
+    ) -> Result<View, Refusal> {
         // A lock that is poisoned guards a set that may be half changed.
         let known = self.known.read().map_err(|_| Refusal::NotReady)?;
         for set in std::iter::once(&known.current).chain(&known.loading) {
@@ -73,11 +82,11 @@ impl Shared {
         }
         let confirmed_at = known.confirmed_at.ok_or(Refusal::NotReady)?;
         let age = monotonic.saturating_sub(confirmed_at);
+        let late = |bound| known.distrusted || age > bound;
         match staleness {
-            Staleness::Strict(bound) if known.distrusted || age > bound => {
-                Err(Refusal::Stale { age })
-            }
-            Staleness::Strict(_) | Staleness::BestEffort => Ok(()),
+            Staleness::Strict(bound) if late(bound) => Err(Refusal::Stale { age }),
+            Staleness::BestEffort if late(DEFAULT_STALENESS) => Ok(View::Unconfirmed),
+            Staleness::Strict(_) | Staleness::BestEffort => Ok(View::Confirmed),
         }
     }
 

@@ -1,6 +1,25 @@
-//! Credentials, well made and badly made, for the tests of this crate.
+//! Credentials for tests: authorities, keys, a clock that stands still and a feed that says what the
+//! test wants, all in memory.
+//!
+//! A [`World`] stands in for a broker. What it issues is exactly what a broker issues, so an API is
+//! tested with its real [`Verifier`]; what a broker would never issue can be made by changing
+//! [`World::claims`] or [`World::leaf`] before signing. Time is a [`ManualClock`], revocations take
+//! effect when [`World::revoke`] returns. Nothing here is for production: the token key is a
+//! constant.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a fixture that cannot be made ends its test"
+)]
+
+#[cfg(test)]
+mod feed;
+#[cfg(feature = "rustls")]
+mod tls;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -8,13 +27,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
-use taskpass_api::v1::revocation_selector::Selector as Wire;
-use taskpass_api::v1::watch_revocations_response::{Frame, Heartbeat, Message, Resumed, Snapshot};
-use taskpass_api::v1::{Revocation, RevocationSelector, WatchRevocationsResponse};
 use taskpass_core::access::{Stage, TokenAlg};
 use taskpass_core::id::DecisionId;
 use taskpass_core::identity::Principal;
-use taskpass_core::revocation::{DigestView, Rule, RuleDraft, Selector};
+use taskpass_core::revocation::{Rule, RuleDraft, Selector};
 use taskpass_core::rng::SeededRng;
 use taskpass_core::secret::Sha256;
 use taskpass_core::spiffe::{SpiffeId, Subject};
@@ -28,20 +44,31 @@ use taskpass_token::{
 use crate::settings::{Settings, Staleness};
 use crate::verifier::Verifier;
 
-pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-pub(crate) const ISSUER: &str = "https://broker.example";
+#[cfg(test)]
+pub(crate) use feed::Broker;
+#[cfg(feature = "rustls")]
+pub use tls::HOST;
 
-pub(crate) type Ca = CertifiedIssuer<'static, KeyPair>;
+/// When the clock of a [`World`] begins.
+pub const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+/// `iss` of its tokens.
+pub const ISSUER: &str = "https://broker.example";
 
-pub(crate) fn ledger() -> TargetUri {
+/// A certificate authority.
+pub type Ca = CertifiedIssuer<'static, KeyPair>;
+
+/// The target of its tokens.
+pub fn ledger() -> TargetUri {
     "https://ledger.example".parse().unwrap()
 }
 
-pub(crate) fn task_id(n: u64) -> TaskId {
+/// The `n`th task; the first is that of the tokens and certificates, the second the one above it.
+pub fn task_id(n: u64) -> TaskId {
     TaskId::generate(NOW.plus(Duration::from_hours(24)), &SeededRng::new(n))
 }
 
-pub(crate) fn rule(seq: u64, selector: Selector, at: Timestamp) -> Rule {
+/// A rule of that place in the feed.
+pub fn rule(seq: u64, selector: Selector, at: Timestamp) -> Rule {
     RuleDraft {
         selector,
         only_target: None,
@@ -54,20 +81,28 @@ pub(crate) fn rule(seq: u64, selector: Selector, at: Timestamp) -> Rule {
     .commit(seq, at, 0)
 }
 
-/// A whole world: two hierarchies, a token key, a feed key, a clock, a verifier.
-pub(crate) struct World {
-    pub(crate) clock: ManualClock,
-    pub(crate) root: Ca,
-    pub(crate) issuing: Ca,
-    pub(crate) token_key: SigningKey,
+/// A whole world: a hierarchy, a token key, a clock, and revocations.
+#[derive(Debug)]
+pub struct World {
+    /// The time, for everybody in it.
+    pub clock: ManualClock,
+    /// The root of the Task hierarchy.
+    pub root: Ca,
+    /// The issuing authority beneath it.
+    pub issuing: Ca,
+    /// What signs the tokens.
+    pub token_key: SigningKey,
     rng: SeededRng,
+    seq: AtomicU64,
 }
 
-pub(crate) fn jwk(key: &SigningKey) -> Jwk {
+/// The public half of a token key.
+pub fn jwk(key: &SigningKey) -> Jwk {
     Jwk::new(PublicKey::Ed25519(key.verifying_key()))
 }
 
-pub(crate) fn authority(name: &str, from: Timestamp, until: Timestamp) -> CertificateParams {
+/// The parameters of an authority.
+pub fn authority(name: &str, from: Timestamp, until: Timestamp) -> CertificateParams {
     let mut params = dated(from, until);
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -84,12 +119,20 @@ fn dated(from: Timestamp, until: Timestamp) -> CertificateParams {
     params
 }
 
-pub(crate) fn key() -> KeyPair {
+/// A new P-256 key.
+pub fn key() -> KeyPair {
     KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap()
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl World {
-    pub(crate) fn new() -> Self {
+    /// Authorities of its own, at [`NOW`].
+    pub fn new() -> Self {
         let year = Duration::from_hours(24 * 365);
         let (from, until) = (NOW.minus(year), NOW.plus(year));
         let root = Ca::self_signed(authority("task root", from, until), key()).unwrap();
@@ -101,14 +144,17 @@ impl World {
             issuing,
             token_key: SigningKey::from_bytes(&[1; 32]),
             rng: SeededRng::new(3),
+            seq: AtomicU64::new(0),
         }
     }
 
-    pub(crate) fn anchors(&self) -> String {
+    /// Root and issuing authority, in PEM: a broker's `/ca.pem`.
+    pub fn anchors(&self) -> String {
         format!("{}{}", self.root.pem(), self.issuing.pem())
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    /// What a verifier of this world is told: two audiences, the default staleness.
+    pub fn settings(&self) -> Settings {
         Settings {
             issuer: ISSUER.into(),
             trust_domain: "example.org".parse().unwrap(),
@@ -120,28 +166,39 @@ impl World {
     }
 
     /// A verifier that knows nothing of the revocations.
-    pub(crate) fn blank(&self, settings: Settings) -> Verifier {
+    pub fn blank(&self, settings: Settings) -> Verifier {
         Verifier::new(settings, Arc::new(self.clock.clone())).unwrap()
     }
 
     /// A verifier whose feed has just confirmed that there is no rule.
-    pub(crate) fn verifier(&self) -> Verifier {
+    pub fn verifier(&self) -> Verifier {
         let verifier = self.blank(self.settings());
         self.confirm(&verifier, 0);
         verifier
     }
 
-    pub(crate) fn confirm(&self, verifier: &Verifier, seq: u64) {
+    /// The feed confirms that the rules up to `seq` are all there are.
+    pub fn confirm(&self, verifier: &Verifier, seq: u64) {
         let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
         verifier.shared().confirm(seq, now, monotonic);
     }
 
-    pub(crate) fn id_until(&self, end: Timestamp) -> CredentialId {
+    /// The feed brings one more rule, and confirms it. Its place in the feed is the answer.
+    pub fn revoke(&self, verifier: &Verifier, selector: Selector) -> u64 {
+        let seq = self.seq.fetch_add(1, Ordering::SeqCst) + 1;
+        let rule = rule(seq, selector, self.clock.now());
+        verifier.shared().add(vec![rule], seq);
+        self.confirm(verifier, seq);
+        seq
+    }
+
+    /// An id that carries this end.
+    pub fn id_until(&self, end: Timestamp) -> CredentialId {
         CredentialId::generate(end, &self.rng)
     }
 
     /// Claims of a good token for the ledger, five minutes long.
-    pub(crate) fn claims(&self) -> Claims {
+    pub fn claims(&self) -> Claims {
         let now = self.clock.now();
         let end = now.plus(Duration::from_mins(5));
         Claims {
@@ -168,7 +225,8 @@ impl World {
         }
     }
 
-    pub(crate) fn sign(&self, claims: &Claims) -> String {
+    /// A token that says this.
+    pub fn sign(&self, claims: &Claims) -> String {
         let kid = jwk(&self.token_key).id().clone();
         let header = jws::header_json(TokenAlg::EdDsa, &kid, jws::TOKEN_TYPE);
         let input = jws::signing_input(&header, &claims.to_json());
@@ -176,11 +234,13 @@ impl World {
         jws::assemble(&input, &signature)
     }
 
-    pub(crate) fn token(&self) -> String {
+    /// A good token for [`ledger`], with the scope `invoices:read`, five minutes long.
+    pub fn token(&self) -> String {
         self.sign(&self.claims())
     }
 
-    pub(crate) fn bound_token(&self, certificate: &[u8], task: TaskId) -> String {
+    /// The same, bound to a certificate.
+    pub fn bound_token(&self, certificate: &[u8], task: TaskId) -> String {
         let mut claims = self.claims();
         claims.bound_to = Some(Sha256::of(certificate));
         claims.task.task = task;
@@ -188,13 +248,14 @@ impl World {
     }
 
     /// A good task certificate's parameters, fifteen minutes long.
-    pub(crate) fn leaf(&self) -> CertificateParams {
+    pub fn leaf(&self) -> CertificateParams {
         let now = self.clock.now();
         let end = now.plus(Duration::from_mins(15));
         self.leaf_between(now, end)
     }
 
-    pub(crate) fn leaf_between(&self, issued: Timestamp, end: Timestamp) -> CertificateParams {
+    /// A good task certificate's parameters, between two instants.
+    pub fn leaf_between(&self, issued: Timestamp, end: Timestamp) -> CertificateParams {
         let mut params = dated(issued.minus(Duration::from_mins(1)), end);
         params.serial_number = Some(SerialNumber::from_slice(self.id_until(end).as_bytes()));
         let subject = Subject::Task("invoice-bot".parse().unwrap(), task_id(1));
@@ -207,21 +268,24 @@ impl World {
         params
     }
 
-    /// A certificate of the issuing authority.
-    pub(crate) fn issue(&self, params: &CertificateParams) -> Vec<u8> {
-        params
-            .signed_by(&key(), &self.issuing)
-            .unwrap()
-            .der()
-            .to_vec()
+    /// A certificate of the issuing authority, for a key that is forgotten.
+    pub fn issue(&self, params: &CertificateParams) -> Vec<u8> {
+        self.issue_for(params, &key())
     }
 
-    pub(crate) fn certificate(&self) -> Vec<u8> {
+    /// A certificate of the issuing authority for `key`, in DER.
+    pub fn issue_for(&self, params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
+        params.signed_by(key, &self.issuing).unwrap().der().to_vec()
+    }
+
+    /// A good task certificate, in DER.
+    pub fn certificate(&self) -> Vec<u8> {
         self.issue(&self.leaf())
     }
 }
 
-pub(crate) fn extension(issued: Timestamp) -> CustomExtension {
+/// The task extension of a certificate that was issued then.
+pub fn extension(issued: Timestamp) -> CustomExtension {
     let value = TaskExtension {
         issued_at: issued.secs(),
         ancestors: vec![Ancestor {
@@ -232,117 +296,7 @@ pub(crate) fn extension(issued: Timestamp) -> CustomExtension {
     CustomExtension::from_oid_content(task_extension::OID, value.to_der())
 }
 
-pub(crate) fn uri(text: &str) -> SanType {
+/// A URI as an alternative name.
+pub fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().unwrap())
-}
-
-/// The broker's end of the feed.
-pub(crate) struct Broker {
-    pub(crate) epoch: u64,
-    key: SigningKey,
-}
-
-impl Broker {
-    pub(crate) fn new(epoch: u64) -> Self {
-        Self::with_key(epoch, [2; 32])
-    }
-
-    pub(crate) fn with_key(epoch: u64, seed: [u8; 32]) -> Self {
-        Self {
-            epoch,
-            key: SigningKey::from_bytes(&seed),
-        }
-    }
-
-    pub(crate) fn wire(rule: &Rule) -> Revocation {
-        let selector = match &rule.selector {
-            Selector::Credential(id) => Wire::CredentialId(id.to_string()),
-            Selector::Task(id) => Wire::TaskId(id.to_string()),
-            Selector::Agent(name) => Wire::Agent(name.to_string()),
-            Selector::Target(uri) => Wire::Target(uri.to_string()),
-            Selector::Key(id) => Wire::KeyId(id.to_string()),
-            Selector::Everything => Wire::Everything(true),
-        };
-        Revocation {
-            seq: rule.seq,
-            selector: Some(RevocationSelector {
-                selector: Some(selector),
-            }),
-            issued_before: rule.issued_before,
-            prune_at: Some(timestamp(rule.prune_at)),
-            ..Revocation::default()
-        }
-    }
-
-    pub(crate) fn snapshot(&self, rules: &[Rule], seq: u64) -> WatchRevocationsResponse {
-        response(Message::Snapshot(Snapshot {
-            epoch: self.epoch,
-            seq,
-            revocations: rules.iter().map(Self::wire).collect(),
-            feed_jwk: jwk(&self.key).to_json(),
-        }))
-    }
-
-    pub(crate) fn resumed(&self, seq: u64) -> WatchRevocationsResponse {
-        response(Message::Resumed(Resumed {
-            epoch: self.epoch,
-            seq,
-            feed_jwk: jwk(&self.key).to_json(),
-        }))
-    }
-
-    pub(crate) fn frame(from: u64, to: u64, rules: &[Rule]) -> WatchRevocationsResponse {
-        Self::raw_frame(from, to, rules.iter().map(Self::wire).collect())
-    }
-
-    pub(crate) fn raw_frame(
-        from_seq: u64,
-        to_seq: u64,
-        revocations: Vec<Revocation>,
-    ) -> WatchRevocationsResponse {
-        response(Message::Frame(Frame {
-            from_seq,
-            to_seq,
-            revocations,
-        }))
-    }
-
-    pub(crate) fn heartbeat(
-        &self,
-        rules: &[Rule],
-        seq: u64,
-        at: Timestamp,
-    ) -> WatchRevocationsResponse {
-        let mut view = DigestView::default();
-        for rule in rules {
-            view.add(rule);
-        }
-        let digest = *view.at(at).as_bytes();
-        let beat = taskpass_token::Heartbeat {
-            epoch: self.epoch,
-            seq,
-            at,
-            digest,
-        };
-        response(Message::Heartbeat(Heartbeat {
-            epoch: self.epoch,
-            seq,
-            at: Some(timestamp(at)),
-            digest: digest.to_vec().into(),
-            signature: self.key.sign(&beat.to_bytes()).to_vec().into(),
-        }))
-    }
-}
-
-fn response(message: Message) -> WatchRevocationsResponse {
-    WatchRevocationsResponse {
-        message: Some(message),
-    }
-}
-
-fn timestamp(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: i64::try_from(at.secs()).unwrap(),
-        nanos: i32::try_from(at.millis() % 1000 * 1_000_000).unwrap(),
-    }
 }

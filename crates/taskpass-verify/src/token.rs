@@ -1,4 +1,6 @@
-//! A token that passed every check.
+//! A token that passed every check, and the steps on the way there.
+
+mod stages;
 
 use taskpass_core::access::Stage;
 use taskpass_core::name::AgentName;
@@ -8,7 +10,10 @@ use taskpass_token::Checked;
 
 use crate::refusal::Refusal;
 
-/// What a token says, once it is known to be good. Only a [`Verifier`](crate::Verifier) makes one.
+pub use stages::{SignedToken, TargetedToken, UnverifiedToken};
+
+/// What a token says, once it is known to be good. Only the last
+/// step, [`TargetedToken::unbound`] or [`TargetedToken::presented_with`], makes one.
 ///
 /// It was good at that instant. Whoever holds on to it (a stream, a session) asks again with
 /// [`Verifier::recheck_token`](crate::Verifier::recheck_token).

@@ -1,14 +1,17 @@
 //! The checks: a token, a certificate, both together, and either again later.
 //!
-//! Order: form and signature, then place and time, then the binding, then the revocations. A token
+//! Order: form and signature, then time and place, then the binding, then the revocations. A token
 //! that is bound cannot be accepted without its certificate: [`Verifier::verify_token`] refuses it,
-//! and [`Verifier::verify_token_with`] takes only a certificate that was itself verified.
+//! and [`Verifier::verify_token_with`] takes only a certificate that was itself verified. Each check
+//! is made against the keys, anchors, rules and time of that moment, and nothing is remembered from
+//! one to the next: whoever asks again for each request follows every change.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use taskpass_core::revocation::MAX_JWKS_AGE;
+use taskpass_core::key::KeyId;
+use taskpass_core::revocation::{Facts, MAX_JWKS_AGE};
 use taskpass_core::spiffe::TrustDomain;
 use taskpass_core::time::Clock;
 use taskpass_core::{TargetUri, ttl};
@@ -16,10 +19,10 @@ use taskpass_token::check::{Checked, Expect, check};
 use taskpass_token::{JwkSet, TokenError};
 
 use crate::certificate::{Anchors, AnchorsError, CertificateError, VerifiedCertificate};
-use crate::metrics::{Counters, Metrics};
+use crate::metrics::{Counters, Metrics, Now};
 use crate::refusal::Refusal;
 use crate::settings::{Settings, SettingsError, Staleness};
-use crate::state::Shared;
+use crate::state::{Shared, View};
 use crate::token::VerifiedToken;
 
 /// Checks credentials. Cloning it shares everything: keys, anchors, rules and numbers.
@@ -35,15 +38,15 @@ struct Inner {
     audiences: BTreeSet<TargetUri>,
     staleness: Staleness,
     clock: Arc<dyn Clock>,
-    keys: RwLock<Arc<Keys>>,
+    keys: RwLock<Arc<Held>>,
     anchors: RwLock<Arc<Anchors>>,
     shared: Shared,
     counters: Counters,
 }
 
-/// The keys, and when they were fetched by the monotonic clock.
+/// The keys, and when they were asked for by the monotonic clock.
 #[derive(Debug)]
-struct Keys {
+struct Held {
     set: JwkSet,
     fetched_at: Duration,
 }
@@ -54,7 +57,7 @@ impl Verifier {
         settings.check()?;
         let anchors =
             Anchors::from_pem(&settings.task_anchors_pem).map_err(SettingsError::Anchors)?;
-        let keys = Keys {
+        let keys = Held {
             set: settings.jwks,
             fetched_at: clock.monotonic(),
         };
@@ -74,14 +77,53 @@ impl Verifier {
         })
     }
 
-    /// Takes keys that were fetched just now. Call at least every five minutes; a day after the last
-    /// call every token is refused, because the broker forgets by then which keys it distrusts.
+    /// `iss` of the tokens that it takes.
+    pub fn issuer(&self) -> &str {
+        &self.inner.issuer
+    }
+
+    /// Takes keys that were fetched just now. Call at least every five minutes, or let
+    /// [`Keys`](crate::Keys) do it; a day after the last call every token is refused, because the
+    /// broker forgets by then which keys it distrusts.
     pub fn replace_jwks(&self, jwks: JwkSet) {
-        let keys = Keys {
-            set: jwks,
-            fetched_at: self.inner.clock.monotonic(),
-        };
-        replace(&self.inner.keys, keys);
+        self.take_jwks(jwks, self.inner.clock.monotonic());
+    }
+
+    /// Takes keys that were asked for at `fetched_at`; an answer that was overtaken by a later one
+    /// changes nothing.
+    pub(crate) fn take_jwks(&self, set: JwkSet, fetched_at: Duration) {
+        let mut held = self
+            .inner
+            .keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if held.fetched_at <= fetched_at {
+            *held = Arc::new(Held { set, fetched_at });
+        }
+    }
+
+    /// Whether this key is one of those that may sign tokens.
+    pub fn knows_key(&self, key: &KeyId) -> bool {
+        self.keys().is_ok_and(|keys| keys.set.get(key).is_some())
+    }
+
+    pub(crate) fn has_keys(&self) -> bool {
+        let held = self
+            .inner
+            .keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        !held.set.is_empty()
+    }
+
+    /// How long ago the keys were fetched.
+    pub fn jwks_age(&self) -> Duration {
+        let held = self
+            .inner
+            .keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.inner.clock.monotonic().saturating_sub(held.fetched_at)
     }
 
     /// Takes new anchors; the old ones are trusted no more.
@@ -96,8 +138,7 @@ impl Verifier {
         token: &str,
         audience: &TargetUri,
     ) -> Result<VerifiedToken, Refusal> {
-        let outcome = self.token(token, audience, None);
-        self.inner.counters.note(outcome)
+        self.check(token.into())?.for_target(audience)?.unbound()
     }
 
     /// Checks a token that came over a connection whose peer proved `certificate`. If the token is
@@ -108,8 +149,9 @@ impl Verifier {
         audience: &TargetUri,
         certificate: &VerifiedCertificate,
     ) -> Result<VerifiedToken, Refusal> {
-        let outcome = self.token(token, audience, Some(certificate));
-        self.inner.counters.note(outcome)
+        self.check(token.into())?
+            .for_target(audience)?
+            .presented_with(certificate)
     }
 
     /// Checks a certificate in DER with what its holder sent along. That the holder has the key is
@@ -126,13 +168,13 @@ impl Verifier {
     /// Whether a token that was good is good still: not expired, not revoked since.
     pub fn recheck_token(&self, token: &VerifiedToken) -> Result<(), Refusal> {
         let outcome = self.token_still_good(token.checked());
-        self.inner.counters.note(outcome)
+        self.inner.counters.note(outcome.map(|view| ((), view)))
     }
 
     /// Whether a certificate that was good is good still: not expired, not revoked since.
     pub fn recheck_certificate(&self, certificate: &VerifiedCertificate) -> Result<(), Refusal> {
         let outcome = self.certificate_still_good(certificate);
-        self.inner.counters.note(outcome)
+        self.inner.counters.note(outcome.map(|view| ((), view)))
     }
 
     /// Waits until a complete set of rules is known.
@@ -153,9 +195,23 @@ impl Verifier {
 
     /// The numbers at this instant.
     pub fn metrics(&self) -> Metrics {
-        let (age, rules) = self.inner.shared.size(self.inner.clock.monotonic());
-        let seq = self.inner.shared.progress().borrow().seq;
-        self.inner.counters.read(age, rules, seq)
+        let inner = &*self.inner;
+        let (staleness, rules) = inner.shared.size(inner.clock.monotonic());
+        let progress = *inner.shared.progress().borrow();
+        let keys = inner.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let jwks_age = inner.clock.monotonic().saturating_sub(keys.fetched_at);
+        inner.counters.read(&Now {
+            ready: progress.ready,
+            staleness,
+            bound: match inner.staleness {
+                Staleness::Strict(bound) => Some(bound),
+                Staleness::BestEffort => None,
+            },
+            rules,
+            seq: progress.seq,
+            keys: keys.set.len(),
+            jwks_age,
+        })
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -170,53 +226,31 @@ impl Verifier {
         &*self.inner.clock
     }
 
-    fn token(
-        &self,
-        token: &str,
-        audience: &TargetUri,
-        certificate: Option<&VerifiedCertificate>,
-    ) -> Result<VerifiedToken, Refusal> {
-        if !self.inner.audiences.contains(audience) {
-            return Err(Refusal::NotOurAudience(audience.clone()));
-        }
+    pub(crate) fn signed(&self, token: &str) -> Result<Checked, Refusal> {
         let keys = self.keys()?;
         let expect = Expect {
             issuer: &self.inner.issuer,
             trust_domain: &self.inner.trust_domain,
-            audience: Some(audience),
+            // The next step's question, and no token is good for anything before it is answered.
+            audience: None,
             now: self.inner.clock.now(),
             leeway: ttl::CLOCK_SKEW,
         };
-        let checked = check(token, &keys.set, &expect).map_err(Refusal::Token)?;
-        self.binding(&checked, certificate)?;
-        self.judge_token(&checked)?;
-        Ok(VerifiedToken::new(checked))
+        check(token, &keys.set, &expect).map_err(Refusal::Token)
     }
 
-    /// The certificate is good, and the token's if the token asks for one.
-    fn binding(
-        &self,
-        token: &Checked,
-        certificate: Option<&VerifiedCertificate>,
-    ) -> Result<(), Refusal> {
-        if let Some(certificate) = certificate {
-            self.certificate_still_good(certificate)?;
-        }
-        match (token.bound_to(), certificate) {
-            (Some(_), None) => Err(Refusal::CertificateMissing),
-            (Some(digest), Some(given)) if digest != given.digest() => {
-                Err(Refusal::OtherCertificate)
-            }
-            (Some(_), Some(given))
-                if token.task() != given.task() || token.agent() != given.agent() =>
-            {
-                Err(Refusal::OtherTask)
-            }
-            (None, _) | (Some(_), Some(_)) => Ok(()),
-        }
+    pub(crate) fn speaks_for(&self, target: &TargetUri) -> bool {
+        self.inner.audiences.contains(target)
     }
 
-    fn token_still_good(&self, token: &Checked) -> Result<(), Refusal> {
+    fn token_still_good(&self, token: &Checked) -> Result<View, Refusal> {
+        // Another verifier may have made it.
+        if token.claims().issuer != self.inner.issuer {
+            return Err(Refusal::Token(TokenError::Issuer));
+        }
+        if !self.speaks_for(token.target()) {
+            return Err(Refusal::NotOurAudience(token.target().clone()));
+        }
         if self.inner.clock.now() >= token.expires_at() {
             return Err(Refusal::Token(TokenError::Expired));
         }
@@ -227,28 +261,39 @@ impl Verifier {
         self.judge_token(token)
     }
 
-    fn judge_token(&self, token: &Checked) -> Result<(), Refusal> {
+    pub(crate) fn judge_token(&self, token: &Checked) -> Result<View, Refusal> {
+        self.judge(&token.facts(), &[])
+    }
+
+    fn judge(&self, facts: &Facts, authorities: &[KeyId]) -> Result<View, Refusal> {
         let monotonic = self.inner.clock.monotonic();
         self.inner
             .shared
-            .judge(&token.facts(), &[], self.inner.staleness, monotonic)
+            .judge(facts, authorities, self.inner.staleness, monotonic)
     }
 
     fn certificate(
         &self,
         leaf: &[u8],
         intermediates: &[&[u8]],
-    ) -> Result<VerifiedCertificate, Refusal> {
+    ) -> Result<(VerifiedCertificate, View), Refusal> {
         let anchors = read(&self.inner.anchors)?;
         let now = self.inner.clock.now();
         let certificate = anchors
             .verify(leaf, intermediates, &self.inner.trust_domain, now)
             .map_err(Refusal::Certificate)?;
-        self.judge_certificate(&certificate)?;
-        Ok(certificate)
+        let view = self.judge_certificate(&certificate)?;
+        Ok((certificate, view))
     }
 
-    fn certificate_still_good(&self, certificate: &VerifiedCertificate) -> Result<(), Refusal> {
+    pub(crate) fn certificate_still_good(
+        &self,
+        certificate: &VerifiedCertificate,
+    ) -> Result<View, Refusal> {
+        // Another verifier may have made it.
+        if *certificate.trust_domain() != self.inner.trust_domain {
+            return Err(Refusal::Certificate(CertificateError::TrustDomain));
+        }
         if self.inner.clock.now() >= certificate.expires_at() {
             return Err(Refusal::Certificate(CertificateError::Expired));
         }
@@ -258,16 +303,11 @@ impl Verifier {
         self.judge_certificate(certificate)
     }
 
-    fn judge_certificate(&self, certificate: &VerifiedCertificate) -> Result<(), Refusal> {
-        self.inner.shared.judge(
-            &certificate.facts(),
-            certificate.authorities(),
-            self.inner.staleness,
-            self.inner.clock.monotonic(),
-        )
+    fn judge_certificate(&self, certificate: &VerifiedCertificate) -> Result<View, Refusal> {
+        self.judge(&certificate.facts(), certificate.authorities())
     }
 
-    fn keys(&self) -> Result<Arc<Keys>, Refusal> {
+    fn keys(&self) -> Result<Arc<Held>, Refusal> {
         let keys = read(&self.inner.keys)?;
         let age = self.inner.clock.monotonic().saturating_sub(keys.fetched_at);
         if age > MAX_JWKS_AGE {

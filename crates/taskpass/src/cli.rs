@@ -3,7 +3,10 @@
 //! Only the shape is judged here (exit code 2). Values such as lifetimes, scopes and names arrive
 //! as text and are judged by `values` and by the broker (exit code 1, with a reason).
 
+pub(crate) mod audit;
 pub(crate) mod issue;
+pub(crate) mod keys;
+pub(crate) mod policy;
 pub(crate) mod registry;
 pub(crate) mod revoke;
 pub(crate) mod task;
@@ -161,13 +164,19 @@ identity's life or so.")]
     /// Watch what happens as it happens
     #[command(subcommand)]
     Watch(revoke::WatchCommand),
+    /// The audit log: read it, copy it, verify it without trusting the broker
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Ask the broker whether a credential is valid now
     Introspect(verify::IntrospectArgs),
     /// Check a token offline, against published keys and the revocation feed
     Verify(verify::VerifyArgs),
-    /// The broker's signing keys
+    /// Policies: check and test them, ask why, who can and what
     #[command(subcommand)]
-    Keys(KeysCommand),
+    Policy(policy::PolicyCommand),
+    /// The broker's signing keys: list, rotate, distrust, certify elsewhere, seal anew
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
 
     /// Print a completion script for a shell
     #[command(
@@ -180,13 +189,6 @@ identity's life or so.")]
     },
     /// Print the version
     Version,
-}
-
-/// `taskpass keys`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// List what each key signs and where in its life it is
-    List,
 }
 
 #[cfg(test)]

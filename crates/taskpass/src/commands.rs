@@ -1,6 +1,7 @@
 //! One module for each noun, and the one place that says which command runs which function.
 
 pub(crate) mod agent;
+pub(crate) mod audit;
 pub(crate) mod check_config;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -14,6 +15,7 @@ pub(crate) mod keys;
 pub(crate) mod operator;
 pub(crate) mod owner;
 pub(crate) mod pages;
+pub(crate) mod policy;
 pub(crate) mod registry;
 pub(crate) mod revoke;
 pub(crate) mod serve;
@@ -24,7 +26,7 @@ pub(crate) mod verify;
 pub(crate) mod version;
 pub(crate) mod watch;
 
-use crate::cli::{Command, KeysCommand};
+use crate::cli::Command;
 use crate::context::Context;
 use crate::errors::CliError;
 use crate::logging;
@@ -59,9 +61,11 @@ async fn run_client_side(context: &Context, command: Command) -> Result<(), CliE
         Command::Revoke(args) => revoke::run(context, args).await,
         Command::Revocations(page) => revoke::list(context, &page).await,
         Command::Watch(command) => watch::run(context, command).await,
+        Command::Audit(command) => audit::run(context, command).await,
         Command::Introspect(args) => introspect::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
-        Command::Keys(KeysCommand::List) => keys::list(context).await,
+        Command::Policy(command) => policy::run(context, command).await,
+        Command::Keys(command) => keys::run(context, command).await,
         Command::Completions { shell } => completions::run(context, shell),
         Command::Version => version::run(context),
         Command::Demo(_)

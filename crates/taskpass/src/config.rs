@@ -3,6 +3,7 @@
 //! Unknown keys are refused, times are humantime, secrets are never in the file. Every option with
 //! its default is in `config/taskpass.full.toml`, which a test parses and compares with the defaults.
 
+mod audit;
 mod file;
 mod kek;
 
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use taskpass_broker::Limits;
-use taskpass_server::{HttpTls, TransportLimits};
+use taskpass_server::{CheckpointExport, HttpTls, TransportLimits};
 
 use crate::errors::CliError;
 
@@ -42,10 +43,18 @@ pub(crate) struct Config {
     pub(crate) behind_tls_proxy: bool,
     /// Health and metrics.
     pub(crate) ops: SocketAddr,
+    /// The OAuth front; none unless it is configured.
+    pub(crate) oauth: Option<SocketAddr>,
+    /// Where clients find it.
+    pub(crate) oauth_url: Option<String>,
     /// Limits and defaults of issuing.
     pub(crate) limits: Limits,
     /// How often the reaper looks.
     pub(crate) reap_interval: Duration,
+    /// How many months of the audit log are kept; all if absent.
+    pub(crate) keep_months: Option<u32>,
+    /// Where checkpoints of the audit log go.
+    pub(crate) checkpoint_export: CheckpointExport,
     /// How often the archiver looks.
     pub(crate) archive_interval: Duration,
     /// Limits of connections.

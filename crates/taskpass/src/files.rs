@@ -113,11 +113,21 @@ impl<'a> NewSecretFile<'a> {
         if let Some(file) = &mut self.file {
             file.write_all(bytes)
                 .and_then(|()| file.sync_all())
+                .and_then(|()| keep_name(self.path))
                 .map_err(failed)?;
         }
         self.file = None;
         Ok(())
     }
+}
+
+/// Makes a new file's name as durable as its content: what is sealed under a key must not outlive it.
+fn keep_name(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 impl Drop for NewSecretFile<'_> {

@@ -126,6 +126,7 @@ impl Host {
             grpc = %running.grpc,
             http = %running.http,
             ops = %running.ops,
+            oauth = running.oauth.map(tracing::field::display),
             issuer = store.birth().public_url,
             policy_set = %broker.policy_hash(),
             "ready"
@@ -154,7 +155,7 @@ impl Host {
     /// fails while running ends the process with an error: what is on disk is then unknown.
     pub(crate) async fn run_until_told(self) -> Result<(), CliError> {
         let told = tokio::select! {
-            told = signal() => told,
+            told = signal(|| self.running.reread()) => told,
             () = self.store.stopped() => Err(CliError::new(
                 "STORE_FAILED",
                 "the store failed to write; nothing more is acknowledged",
@@ -181,14 +182,19 @@ fn open_error(error: taskpass_broker::OpenError) -> CliError {
     }
 }
 
-async fn signal() -> Result<(), CliError> {
+/// Waits to be told to stop; `reread` is called for each SIGHUP.
+async fn signal(reread: impl Fn()) -> Result<(), CliError> {
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |error| CliError::caused("INTERNAL", "could not wait for signals", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reread(),
+        }
     }
     tracing::info!("stopping");
     Ok(())

@@ -97,6 +97,18 @@ impl Output {
         }
     }
 
+    /// Prints a result whose JSON is one line already, byte for byte what somebody else signed for.
+    pub(crate) fn show_line(
+        &self,
+        line: impl FnOnce() -> String,
+        text: impl FnOnce(&Ink) -> String,
+    ) -> Result<(), CliError> {
+        match self.format {
+            Format::Table => self.raw(text(&self.ink(io::stdout().is_terminal())).as_bytes()),
+            Format::Json => self.raw(format!("{}\n", line()).as_bytes()),
+        }
+    }
+
     /// Prints one JSON object on one line.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CliError> {
         let mut line = serde_json::to_vec(value)

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use taskpass_api::v1::audit_service_client::AuditServiceClient;
 use taskpass_api::v1::credential_service_client::CredentialServiceClient;
 use taskpass_api::v1::enrolment_service_client::EnrolmentServiceClient;
 use taskpass_api::v1::key_service_client::KeyServiceClient;
+use taskpass_api::v1::policy_service_client::PolicyServiceClient;
 use taskpass_api::v1::registry_service_client::RegistryServiceClient;
 use taskpass_api::v1::revocation_service_client::RevocationServiceClient;
 use taskpass_api::v1::task_service_client::TaskServiceClient;
@@ -50,6 +52,9 @@ impl fmt::Display for Address {
         write!(f, "https://{}", self.0)
     }
 }
+
+/// More than a page of the longest entries, or the longest bundle of them.
+const MAX_AUDIT_REPLY: usize = 96 * 1024 * 1024;
 
 /// A channel that presents an identity.
 #[derive(Debug, Clone)]
@@ -97,9 +102,19 @@ impl Session {
         RevocationServiceClient::new(self.0.clone())
     }
 
+    /// The audit log.
+    pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.0.clone()).max_decoding_message_size(MAX_AUDIT_REPLY)
+    }
+
     /// Introspection.
     pub(crate) fn verification(&self) -> VerificationServiceClient<Channel> {
         VerificationServiceClient::new(self.0.clone())
+    }
+
+    /// What policies decide.
+    pub(crate) fn policy(&self) -> PolicyServiceClient<Channel> {
+        PolicyServiceClient::new(self.0.clone())
     }
 
     /// Signing keys.

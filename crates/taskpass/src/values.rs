@@ -6,9 +6,13 @@
 use std::collections::HashMap;
 
 use taskpass_api::v1;
-use taskpass_core::access::{Access, Risk, Stage, TokenAlg, UnknownWord};
+use taskpass_core::access::{
+    Access, CertificateProfile, Risk, Stage, TokenAlg, TokenProfile, UnknownWord,
+};
 use taskpass_core::registry::Role;
 use taskpass_core::{ScopeName, ScopeRef, TargetUri, Timestamp, Ttl};
+use taskpass_log::LogName;
+use taskpass_log::name::ParseLogNameError;
 
 use crate::errors::CliError;
 
@@ -122,6 +126,22 @@ pub(crate) fn token_alg(text: &str) -> Result<v1::TokenAlg, CliError> {
     })
 }
 
+/// The form of a target's tokens.
+pub(crate) fn token_profile(text: &str) -> Result<v1::TokenProfile, CliError> {
+    Ok(match word("token_profile", text)? {
+        TokenProfile::OAuth => v1::TokenProfile::Oauth,
+        TokenProfile::Cloud => v1::TokenProfile::Cloud,
+    })
+}
+
+/// What a certificate is for.
+pub(crate) fn certificate_profile(text: &str) -> Result<v1::CertificateProfile, CliError> {
+    Ok(match word("profile", text)? {
+        CertificateProfile::Client => v1::CertificateProfile::Client,
+        CertificateProfile::SpiffeSvid => v1::CertificateProfile::SpiffeSvid,
+    })
+}
+
 /// What an operator may do.
 pub(crate) fn roles(texts: &[String]) -> Result<Vec<i32>, CliError> {
     let role = |text: &String| {
@@ -175,6 +195,35 @@ pub(crate) fn valid_until(text: &str, now: Timestamp) -> Result<prost_types::Tim
         return Err(CliError::new("INVALID_VALID_UNTIL", message));
     }
     Ok(wire_time(at))
+}
+
+/// An instant, a day, or how long before `now`.
+pub(crate) fn instant_before(
+    text: &str,
+    now: Timestamp,
+) -> Result<prost_types::Timestamp, CliError> {
+    let text = text.trim();
+    let day = || Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z"));
+    let ago = || {
+        let ago = text.strip_suffix("ago").unwrap_or(text);
+        let ago = humantime::parse_duration(ago.trim()).ok()?;
+        Some(now.minus(ago))
+    };
+    Timestamp::parse_rfc3339(text)
+        .or_else(day)
+        .or_else(ago)
+        .map(wire_time)
+        .ok_or_else(|| {
+            let message = format!("`{text}` is no instant");
+            CliError::new("INVALID_PERIOD", message)
+        })
+}
+
+/// The name of a log.
+pub(crate) fn log(text: &str) -> Result<LogName, CliError> {
+    text.trim().parse().map_err(|error: ParseLogNameError| {
+        CliError::new("INVALID_FIELD", format!("log `{text}`: {error}"))
+    })
 }
 
 /// An instant for the wire.

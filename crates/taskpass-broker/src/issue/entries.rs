@@ -1,14 +1,16 @@
 //! The audit entries of issuing: what was asked, decided, granted.
 
+use taskpass_core::AgentName;
 use taskpass_core::Timestamp;
-use taskpass_core::audit::{CredentialFacts, Entry, Outcome, Terms};
-use taskpass_core::credential::{Credential, CredentialBody};
+use taskpass_core::audit::{CredentialFacts, Entry, Granted, Outcome};
+use taskpass_core::credential::Credential;
 use taskpass_core::grant::Grant;
 use taskpass_core::task::Task;
 use taskpass_core::ttl::Clamp;
 
 use super::wanted::Wanted;
 use crate::broker::Broker;
+use crate::error::Error;
 use crate::standing::Standing;
 
 impl Broker {
@@ -22,20 +24,27 @@ impl Broker {
     ) -> Entry {
         let mut entry = self.entry(caller, now, wanted.kind(), Outcome::Allow);
         entry.id = grant.basis().id;
-        entry.task = Some(task.id);
-        entry.ancestors.clone_from(&task.ancestors);
+        entry.set_task(task);
         entry.target = wanted.target().cloned();
         entry.asked = wanted.asked();
         entry.decision = Some(grant.basis().into());
         entry
     }
 
-    pub(super) fn denied_entry(&self, caller: &Standing, wanted: &Wanted<'_>) -> Entry {
+    pub(super) async fn denied_entry(
+        &self,
+        caller: &Standing,
+        agent: &AgentName,
+        wanted: &Wanted<'_>,
+    ) -> Result<Entry, Error> {
         let mut entry = self.entry(caller, self.clock.now(), wanted.kind(), Outcome::Deny);
         entry.task = Some(wanted.task());
+        if let Some(task) = self.own_task(agent, wanted.task()).await? {
+            entry.set_task(&task);
+        }
         entry.target = wanted.target().cloned();
         entry.asked = wanted.asked();
-        entry
+        Ok(entry)
     }
 }
 
@@ -45,25 +54,12 @@ pub(super) fn complete_entry(
     credential: &Credential,
     clamped_by: Option<Clamp>,
 ) {
-    let bound_to = match &credential.body {
-        CredentialBody::Token { bound_to, .. } => *bound_to,
-        CredentialBody::Certificate => None,
-    };
-    entry.granted = Some(Terms {
-        scopes: entry
-            .asked
-            .as_ref()
-            .map(|asked| asked.scopes.clone())
-            .unwrap_or_default(),
-        ttl: None,
-        expires_at: Some(credential.expires_at()),
-    });
+    let asked = entry.asked.as_ref();
+    entry.granted = Some(Granted::new(
+        asked.map(|asked| asked.scopes.clone()).unwrap_or_default(),
+        credential.issued_at,
+        credential.expires_at(),
+    ));
     entry.clamped_by = clamped_by;
-    entry.credential = Some(CredentialFacts {
-        kind: credential.kind(),
-        id: credential.id,
-        sha256: credential.digest,
-        key: credential.key.clone(),
-        bound_to,
-    });
+    entry.credential = Some(CredentialFacts::from(credential));
 }

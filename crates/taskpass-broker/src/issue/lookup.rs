@@ -66,11 +66,6 @@ pub(super) fn token_target<'a>(
     registry: &'a Registry,
     request: &TokenRequest,
 ) -> Result<&'a Versioned<Target>, Error> {
-    if request.scopes.is_empty() {
-        return Err(Error::InvalidScope {
-            message: "name at least one scope of the target".to_owned(),
-        });
-    }
     let target = registry
         .target(&request.target)
         .ok_or_else(|| Error::UnknownTarget {

@@ -3,6 +3,7 @@
 use taskpass_core::Timestamp;
 use taskpass_core::credential::Credential;
 use taskpass_core::grant::Grant;
+use taskpass_core::listing::ListPlace;
 use taskpass_core::registry::{Agent, Target, Versioned};
 use taskpass_core::spiffe::{SpiffeId, Subject};
 use taskpass_core::task::Task;
@@ -29,6 +30,7 @@ pub(super) struct Signing<'a> {
     pub(super) bound: Option<Bound>,
     pub(super) now: Timestamp,
     pub(super) ends_at: Timestamp,
+    pub(super) listed: ListPlace,
 }
 
 impl Signed {
@@ -56,6 +58,7 @@ impl Broker {
             bound,
             now,
             ends_at,
+            listed,
         } = signing;
         let (name, owner) = (agent.name.clone(), agent.owner.clone());
         let facts = TaskFacts::of(task);
@@ -75,9 +78,10 @@ impl Broker {
                 };
                 let prepared = issuer
                     .prepare_token(grant, terms, &*self.rng)
+                    .and_then(|prepared| prepared.in_profile(target.value.token_profile))
                     .map_err(Error::internal)?;
                 issuer
-                    .sign_token(prepared)
+                    .sign_token(prepared.listed_at(listed))
                     .map(Signed::Token)
                     .map_err(Error::internal)
             }
@@ -104,7 +108,7 @@ impl Broker {
                     .prepare_certificate(grant, terms, &*self.rng)
                     .map_err(Error::internal)?;
                 issuer
-                    .sign_certificate(prepared)
+                    .sign_certificate(prepared.listed_at(listed))
                     .map(Signed::Certificate)
                     .map_err(Error::internal)
             }

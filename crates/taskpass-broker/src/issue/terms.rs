@@ -164,6 +164,7 @@ mod tests {
             labels: BTreeMap::new(),
             state: State::Active,
             created_at: Timestamp::ZERO,
+            client_keys: Vec::new(),
         }
     }
 

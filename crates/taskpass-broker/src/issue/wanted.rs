@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use taskpass_core::audit::{EntryKind, Terms};
-use taskpass_core::credential::Credential;
+use taskpass_core::access::CertificateProfile;
+use taskpass_core::audit::{Asked, EntryKind};
+use taskpass_core::credential::{Credential, CredentialKind};
 use taskpass_core::grant::Ask;
 use taskpass_core::secret::Secret;
+use taskpass_core::task::MAX_SCOPES;
 use taskpass_core::ttl::{Clamp, Ttl};
 use taskpass_core::{ScopeName, ScopeRef, TargetUri, TaskId};
+
+use crate::error::Error;
 
 /// A token that an agent asks for.
 #[derive(Debug, Clone)]
@@ -31,6 +35,8 @@ pub struct CertificateRequest {
     pub task: TaskId,
     /// PKCS#10.
     pub csr: Vec<u8>,
+    /// What it is for.
+    pub profile: CertificateProfile,
     /// The life asked for.
     pub ttl: Option<Ttl>,
 }
@@ -93,6 +99,13 @@ impl Wanted<'_> {
         }
     }
 
+    pub(super) fn credential_kind(&self) -> CredentialKind {
+        match self {
+            Self::Token(_) => CredentialKind::Token,
+            Self::Certificate(_) => CredentialKind::Certificate,
+        }
+    }
+
     pub(super) fn kind(&self) -> EntryKind {
         match self {
             Self::Token(_) => EntryKind::Token,
@@ -114,20 +127,33 @@ impl Wanted<'_> {
         }
     }
 
+    /// A token is for some of its task's scopes, which are not more than these.
+    pub(super) fn check_shape(&self) -> Result<(), Error> {
+        match self {
+            Self::Token(request) if !(1..=MAX_SCOPES).contains(&request.scopes.len()) => {
+                let message = format!("name 1 to {MAX_SCOPES} scopes of the target");
+                Err(Error::InvalidScope { message })
+            }
+            Self::Token(_) | Self::Certificate(_) => Ok(()),
+        }
+    }
+
     pub(super) fn ask(&self) -> Ask {
         match self {
             Self::Token(_) => Ask::Scopes(self.scopes()),
-            Self::Certificate(_) => Ask::Certificate,
+            Self::Certificate(request) => match request.profile {
+                CertificateProfile::Client => Ask::Certificate,
+                CertificateProfile::SpiffeSvid => Ask::Svid,
+            },
         }
     }
 
     /// What was asked for; nothing, where a certificate was asked for with every default.
-    pub(super) fn asked(&self) -> Option<Terms> {
-        let terms = Terms {
+    pub(super) fn asked(&self) -> Option<Asked> {
+        let asked = Asked {
             scopes: self.scopes(),
             ttl: self.ttl(),
-            expires_at: None,
         };
-        (terms != Terms::default()).then_some(terms)
+        (asked != Asked::default()).then_some(asked)
     }
 }

@@ -1,8 +1,11 @@
 //! What makes a row acceptable.
 
+mod client_keys;
+
 use std::time::Duration;
 
 use taskpass_core::Timestamp;
+use taskpass_core::access::{TokenAlg, TokenProfile};
 use taskpass_core::registry::{Agent, Operator, Registry, Role, Row, RowKey, State, Target};
 use taskpass_core::task::MAX_SCOPES;
 use taskpass_core::ttl::MAX_TOKEN_TTL;
@@ -23,17 +26,19 @@ pub(super) fn fresh(row: Row, now: Timestamp) -> Row {
     match with_state(row, State::Active) {
         Row::Agent(agent) => Row::Agent(Agent {
             created_at: now,
+            client_keys: client_keys::dated(agent.client_keys, &[], now),
             ..agent
         }),
         other => other,
     }
 }
 
-/// An update keeps what only other verbs change: the state, and when it was registered.
-pub(super) fn keeping(row: Row, present: &Row) -> Row {
+/// An update keeps what only other verbs change: the state, and when it and its keys were registered.
+pub(super) fn keeping(row: Row, present: &Row, now: Timestamp) -> Row {
     match (with_state(row, super::state(present)), present) {
         (Row::Agent(agent), Row::Agent(present)) => Row::Agent(Agent {
             created_at: present.created_at,
+            client_keys: client_keys::dated(agent.client_keys, &present.client_keys, now),
             ..agent
         }),
         (other, _) => other,
@@ -107,6 +112,7 @@ fn check_agent(registry: &Registry, agent: &Agent, now: Timestamp) -> Result<(),
             });
         }
     }
+    client_keys::check(&agent.client_keys, now)?;
     let labels_are_good = agent.labels.len() <= MAX_LABELS
         && agent
             .labels
@@ -121,6 +127,10 @@ fn check_agent(registry: &Registry, agent: &Agent, now: Timestamp) -> Result<(),
 
 /// A scope that an agent's registration names cannot be taken away from its target unnoticed.
 fn check_target(registry: &Registry, target: &Target) -> Result<(), Error> {
+    if target.token_profile == TokenProfile::Cloud && target.token_alg != TokenAlg::Es256 {
+        let rule = "ES256 for targets of the profile cloud: clouds take no EdDSA";
+        return Err(Error::field("token_alg", rule));
+    }
     if target.scopes.len() > MAX_TARGET_SCOPES {
         let message = format!("a target has at most {MAX_TARGET_SCOPES} scopes");
         return Err(Error::InvalidScope { message });

@@ -2,18 +2,18 @@
 //! credentials that ends.
 
 use taskpass_core::identity::Principal;
-use taskpass_core::key::{KeyId, KeyPurpose, KeyState};
+use taskpass_core::key::KeyPurpose;
 use taskpass_core::registry::{Registry, Row, RowKey, State, System};
 use taskpass_core::revocation::Selector;
 use taskpass_core::task::{EndReason, Ended};
-use taskpass_core::{AgentName, CredentialId, OwnerName, TargetUri, TaskId, Timestamp};
-use taskpass_store::{Change, Counter, Guard, MetaKey};
+use taskpass_core::{AgentName, CredentialId, DecisionId, OwnerName, TargetUri, TaskId, Timestamp};
+use taskpass_store::{Change, Counter, Guard};
 
+use super::describe::Named;
+use super::taint::Which;
 use super::{Revoke, RevokeWhat};
 use crate::broker::Broker;
-use crate::entry::outbox;
 use crate::error::Error;
-use crate::first::made;
 use crate::live::Live;
 
 /// What one rule will match, the only target it concerns, and what is known of a tainted key.
@@ -33,14 +33,17 @@ pub(super) struct Plan {
     pub(super) changes: Vec<Change>,
     pub(super) live: Option<Live>,
     pub(super) keys_change: bool,
+    /// What was read of the credential or task.
+    pub(super) named: Option<Named>,
 }
 
 impl Broker {
-    /// Works out what `request` will change.
+    /// Works out what `request` will change, and `id` will record.
     pub(super) async fn plan(
         &self,
         registry: &Registry,
         request: &Revoke,
+        id: DecisionId,
         now: Timestamp,
     ) -> Result<Plan, Error> {
         let suspend = !request.no_suspend;
@@ -58,7 +61,7 @@ impl Broker {
                 self.plan_owner(registry, name, state, now).await
             }
             RevokeWhat::Target(uri) => self.plan_target(registry, uri, suspend, now).await,
-            RevokeWhat::Key(text) => self.plan_key(text, now).await,
+            RevokeWhat::Key(text) => self.plan_key(text, id, Which::OfTasks, now).await,
             RevokeWhat::Everything => {
                 let system = Row::System(System {
                     state: State::Suspended,
@@ -82,6 +85,7 @@ impl Broker {
         Ok(Plan {
             drafts: vec![(Selector::Credential(id), only, None)],
             live: Some(live),
+            named: Some(Named::Credential(Box::new(credential))),
             ..Plan::default()
         })
     }
@@ -93,7 +97,10 @@ impl Broker {
         let live = if found.whole {
             Live::exactly(found.count)
         } else {
-            let bound = self.store.live(Counter::Agent(task.agent), now).await?;
+            let bound = self
+                .store
+                .live(Counter::Agent(task.agent.clone()), now)
+                .await?;
             Live::at_most(bound.max(found.count))
         };
         let ended = Ended {
@@ -104,6 +111,7 @@ impl Broker {
             drafts: vec![(Selector::Task(id), None, None)],
             changes: vec![Change::EndTask { id, ended }],
             live: Some(live),
+            named: Some(Named::Task(Box::new(task))),
             ..Plan::default()
         })
     }
@@ -126,13 +134,20 @@ impl Broker {
             .push(Change::VoidEnrolments(Principal::Agent(name.clone())));
         let live = self.live_of_agent(name, now).await?;
         plan.live = Some(plan.live.map_or(live, |sum| sum.and(live)));
-        if suspend {
+        // The rule is forgotten once every certificate that it matches has ended; registered keys last
+        // longer, so they go now.
+        let has_keys = !row.value.client_keys.is_empty();
+        if suspend || has_keys {
             // Also of one that is suspended already: a resume must not slip in between.
             plan.guards.push(unchanged(registry, key));
         }
-        if suspend && row.value.state == State::Active {
+        let suspends = suspend && row.value.state == State::Active;
+        if suspends || has_keys {
             let mut agent = row.value.clone();
-            agent.state = State::Suspended;
+            agent.client_keys.clear();
+            if suspends {
+                agent.state = State::Suspended;
+            }
             plan.rows.push(Row::Agent(agent));
         }
         Ok(())
@@ -203,78 +218,6 @@ impl Broker {
             plan.rows.push(Row::Target(target));
         }
         Ok(plan)
-    }
-
-    /// Taints a key. If it was the active one, the prepared one signs from now on.
-    async fn plan_key(&self, text: &str, now: Timestamp) -> Result<Plan, Error> {
-        let unknown = || Error::KeyNotFound {
-            key: text.chars().take(64).collect(),
-        };
-        let id = KeyId::parse(text).ok_or_else(unknown)?;
-        // Read before the keys: whoever changes them meanwhile makes the guard fail.
-        let version = self.store.meta(MetaKey::KeysVersion).await?;
-        let keys = self.store.keys().await?;
-        let key = keys.iter().find(|key| key.id == id).ok_or_else(unknown)?;
-        if !matches!(
-            key.purpose,
-            KeyPurpose::TokenEs256 | KeyPurpose::TokenEdDsa | KeyPurpose::TaskIssuing
-        ) {
-            return Err(Error::field(
-                "selector",
-                "a key that signs tokens or task certificates; other keys are replaced by rotation",
-            ));
-        }
-        let mut records = Vec::new();
-        let signing = matches!(key.state, KeyState::Active | KeyState::Prepared);
-        if signing {
-            let next = self.issuer.load().make_next(key.purpose, now, &self.kek);
-            let mut next = next.map_err(Error::internal)?;
-            let prepared = keys
-                .iter()
-                .find(|other| other.purpose == key.purpose && other.state == KeyState::Prepared);
-            match (key.state, prepared) {
-                (KeyState::Active, Some(prepared)) => {
-                    let mut prepared = prepared.clone();
-                    prepared.state = KeyState::Active;
-                    prepared.activated_at = Some(now);
-                    records.push(prepared);
-                }
-                (KeyState::Active, None) => {
-                    next.state = KeyState::Active;
-                    next.activated_at = Some(now);
-                }
-                _ => {}
-            }
-            records.push(next);
-        }
-        let mut tainted = key.clone();
-        tainted.state = KeyState::Tainted;
-        tainted.retired_at = tainted.retired_at.or(Some(now));
-        records.push(tainted);
-        let next = version
-            .as_deref()
-            .and_then(|bytes| bytes.try_into().ok())
-            .map_or(0, u64::from_be_bytes)
-            .wrapping_add(1);
-        let mut changes = vec![Change::PutMeta {
-            key: MetaKey::KeysVersion,
-            value: next.to_be_bytes().to_vec(),
-        }];
-        for record in records {
-            changes.push(outbox(&made(&record, &*self.rng, now))?);
-            changes.push(Change::PutKey(record));
-        }
-        Ok(Plan {
-            drafts: vec![(Selector::Key(id), None, Some((key.purpose, key.not_after)))],
-            guards: vec![Guard::MetaIs {
-                key: MetaKey::KeysVersion,
-                value: version,
-            }],
-            changes,
-            live: Some(self.live_at_all(now).await?),
-            keys_change: true,
-            ..Plan::default()
-        })
     }
 }
 

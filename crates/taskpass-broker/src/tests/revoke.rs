@@ -1,4 +1,5 @@
 use taskpass_core::key::{KeyPurpose, KeyState};
+use taskpass_core::listing::{ListId, list_hour};
 use taskpass_core::registry::RowKey;
 use taskpass_core::task::TaskState;
 
@@ -201,10 +202,15 @@ async fn a_restart_forgets_no_revocation() {
         .into_iter()
         .find(|view| view.key == certificate.credential.key)
         .unwrap();
-    let bucket = taskpass_issuer::crl_bucket(certificate.credential.expires_at());
-    assert!(t.broker.crl(&authority.id, bucket).is_err());
-    assert_eq!(t.broker.list_revoked(0).await.unwrap(), 1);
-    let list = t.broker.crl(&authority.id, bucket).unwrap();
+    let id = ListId {
+        hour: list_hour(certificate.credential.expires_at()),
+        list: 0,
+    };
+    assert!(t.broker.crl(&authority.id, id).await.is_err());
+    for lane in crate::ListLane::ALL {
+        t.broker.list_revoked(lane).await.unwrap();
+    }
+    let list = &t.broker.crl(&authority.id, id).await.unwrap().body;
     let serial = certificate.credential.id;
     let listed = list.windows(16).any(|window| window == serial.as_bytes());
     assert!(listed, "the certificate is on its list");

@@ -173,6 +173,7 @@ impl Task {
             task_id: self.id.to_string(),
             csr: key.csr_der().to_vec().into(),
             ttl: ttl.map(wire::duration),
+            ..IssueCertificateRequest::default()
         };
         let client = CredentialServiceClient::new(self.agent.channel.clone());
         let reply = once_more(|| {

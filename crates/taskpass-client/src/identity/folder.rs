@@ -75,6 +75,23 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf, IdentityError> {
     }
 }
 
+/// What a file is told apart by without reading it; `None` if it is not there.
+pub(crate) type Stamp = Option<(std::time::SystemTime, u64, u64)>;
+
+/// The stamps of the files of an identity, as they are now.
+pub(crate) fn stamps(folder: &Path) -> Vec<Stamp> {
+    [CERT, KEY, CA].map(|name| stamp(folder, name)).to_vec()
+}
+
+fn stamp(folder: &Path, name: &str) -> Stamp {
+    let meta = fs::metadata(find(folder, name).ok()?).ok()?;
+    #[cfg(unix)]
+    let place = std::os::unix::fs::MetadataExt::ino(&meta);
+    #[cfg(not(unix))]
+    let place = 0;
+    Some((meta.modified().ok()?, meta.len(), place))
+}
+
 pub(super) fn write(folder: &Path, files: [(&str, &[u8]); 3]) -> Result<(), IdentityError> {
     private_folder(folder)?;
     // An earlier save that got no further than its rename counts: let it finish first.

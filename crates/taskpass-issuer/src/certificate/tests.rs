@@ -220,3 +220,24 @@ fn a_grant_that_does_not_cover_the_terms() {
         PrepareError::BeyondAuthority(Hierarchy::Task.issuing())
     );
 }
+
+#[test]
+fn an_svid_differs_in_its_uses_alone() {
+    let issuer = issuer();
+    let signed = |ask| {
+        let grant = grant("invoice-bot", ask);
+        let prepared = issuer
+            .prepare_certificate(grant, terms(&rcgen::PKCS_ED25519), &SeededRng::new(1))
+            .unwrap();
+        issuer.sign_certificate(prepared).unwrap()
+    };
+    let (client, svid) = (signed(Ask::Certificate), signed(Ask::Svid));
+    let shown = |der: &[u8]| extensions(&X509Certificate::from_der(der).unwrap().1);
+    let (client, svid) = (shown(&client.der), shown(&svid.der));
+    let different: Vec<_> = client.iter().zip(&svid).filter(|(a, b)| a != b).collect();
+    let [(client, svid)] = different.as_slice() else {
+        panic!("{different:?}");
+    };
+    assert_eq!(client.2, "client true server false");
+    assert_eq!(svid.2, "client true server true");
+}

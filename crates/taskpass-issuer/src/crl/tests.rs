@@ -13,6 +13,11 @@ use webpki::{
 use x509_parser::prelude::{FromDer as _, ParsedExtension};
 use x509_parser::revocation_list::CertificateRevocationList;
 
+/// The first list of an hour.
+fn first_of(hour: u64) -> ListId {
+    ListId { hour, list: 0 }
+}
+
 /// Whether `leaf` is accepted as a client of `hierarchy` at `now`, with these lists; without any,
 /// revocation is not looked at. With `whole`, the issuing authority needs a list as well.
 fn judge(
@@ -109,7 +114,7 @@ fn a_revoked_certificate_is_refused_and_its_sibling_is_not() {
         let one = sign(&issuer, terms.clone(), 1);
         let two = sign(&issuer, terms, 2);
         let authority = &issuer.authorities(Hierarchy::Task, NOW)[0].id;
-        let bucket = crl_bucket(one.credential.expires_at());
+        let bucket = list_hour(one.credential.expires_at());
         let judge = |leaf: &[u8], list: &Vec<u8>, now| {
             client(
                 &issuer,
@@ -120,23 +125,29 @@ fn a_revoked_certificate_is_refused_and_its_sibling_is_not() {
             )
         };
 
-        let empty = issuer.crl(authority, bucket, &[], 1, NOW).unwrap();
+        let empty = issuer
+            .crl(authority, first_of(bucket), &[], 1, NOW)
+            .unwrap();
         assert_eq!(judge(&one.der, &empty, NOW), Ok(()));
         assert_eq!(judge(&two.der, &empty, NOW), Ok(()));
 
         let revoked = [entry(one.credential.id)];
-        let list = issuer.crl(authority, bucket, &revoked, 2, NOW).unwrap();
+        let list = issuer
+            .crl(authority, first_of(bucket), &revoked, 2, NOW)
+            .unwrap();
         assert_eq!(judge(&one.der, &list, NOW), Err(Error::CertRevoked));
         assert_eq!(judge(&two.der, &list, NOW), Ok(()));
 
         // Without a list for its hour, its authority, or its time, a certificate is refused.
-        let other = issuer.crl(authority, bucket + 1, &[], 3, NOW).unwrap();
+        let other = issuer
+            .crl(authority, first_of(bucket + 1), &[], 3, NOW)
+            .unwrap();
         assert_eq!(
             judge(&two.der, &other, NOW),
             Err(Error::UnknownRevocationStatus)
         );
         let stranger = &issuer.authorities(Hierarchy::Task, NOW)[1].id;
-        let other = issuer.crl(stranger, bucket, &[], 4, NOW).unwrap();
+        let other = issuer.crl(stranger, first_of(bucket), &[], 4, NOW).unwrap();
         assert_eq!(
             judge(&two.der, &other, NOW),
             Err(Error::UnknownRevocationStatus)
@@ -197,7 +208,7 @@ fn the_form_of_a_list() {
         })
         .collect();
     let der = issuer
-        .crl(&authority.id, bucket, &entries, 77, NOW)
+        .crl(&authority.id, first_of(bucket), &entries, 77, NOW)
         .unwrap();
     let (rest, list) = CertificateRevocationList::from_der(&der).unwrap();
     assert!(rest.is_empty());
@@ -238,17 +249,17 @@ fn the_form_of_a_list() {
 
     let stray = [entry(CredentialId::first_at(NOW))];
     assert!(matches!(
-        issuer.crl(&authority.id, bucket, &stray, 1, NOW),
+        issuer.crl(&authority.id, first_of(bucket), &stray, 1, NOW),
         Err(CrlError::OtherBucket(_))
     ));
     let unknown: AuthorityId = "0123456789abcdef".parse().unwrap();
     assert!(matches!(
-        issuer.crl(&unknown, bucket, &[], 1, NOW),
+        issuer.crl(&unknown, first_of(bucket), &[], 1, NOW),
         Err(CrlError::UnknownAuthority(_))
     ));
     // The Control hierarchy has no lists.
     let control = &issuer.authorities(Hierarchy::Control, NOW)[0].id;
-    assert!(issuer.crl(control, bucket, &[], 1, NOW).is_err());
+    assert!(issuer.crl(control, first_of(bucket), &[], 1, NOW).is_err());
 }
 
 #[test]
@@ -256,8 +267,10 @@ fn whole_chains_are_checked_with_the_roots_list() {
     let before = issuer();
     let signed = sign(&before, terms(&rcgen::PKCS_ED25519), 1);
     let authority = &before.authorities(Hierarchy::Task, NOW)[0].id;
-    let bucket = crl_bucket(signed.credential.expires_at());
-    let own = before.crl(authority, bucket, &[], 1, NOW).unwrap();
+    let bucket = list_hour(signed.credential.expires_at());
+    let own = before
+        .crl(authority, first_of(bucket), &[], 1, NOW)
+        .unwrap();
     let root = before.root_crl(Hierarchy::Task, NOW).unwrap();
     let depth = RevocationCheckDepth::Chain;
     let verdict = |issuer: &Issuer, lists: &[Vec<u8>]| {
@@ -278,9 +291,53 @@ fn whole_chains_are_checked_with_the_roots_list() {
     let root = after.root_crl(Hierarchy::Task, NOW).unwrap();
     assert_eq!(verdict(&before, &[own, root]), Err(Error::CertRevoked));
     assert!(client(&after, Hierarchy::Task, &signed.der, &[], NOW).is_err());
-    assert!(after.crl(authority, bucket, &[], 2, NOW).is_err());
+    assert!(after.crl(authority, first_of(bucket), &[], 2, NOW).is_err());
     assert_eq!(after.authorities(Hierarchy::Task, NOW).len(), 1);
     let next = sign(&after, terms(&rcgen::PKCS_ED25519), 2);
     assert_ne!(next.credential.key, key);
     assert_eq!(client(&after, Hierarchy::Task, &next.der, &[], NOW), Ok(()));
+}
+
+#[test]
+fn a_certificate_of_a_second_list_is_judged_by_that_one_only() {
+    let issuer = issuer();
+    let grant = crate::issuer::tests::grant("invoice-bot", taskpass_core::grant::Ask::Certificate);
+    let prepared = issuer
+        .prepare_certificate(
+            grant,
+            terms(&rcgen::PKCS_ED25519),
+            &taskpass_core::rng::SeededRng::new(5),
+        )
+        .unwrap();
+    let place = taskpass_core::listing::ListPlace::new(1, 7).unwrap();
+    let signed = issuer.sign_certificate(prepared.listed_at(place)).unwrap();
+    assert_eq!(signed.credential.listed, Some(place));
+    let hour = list_hour(signed.credential.id.expires_at());
+    let authority = &issuer.authorities(Hierarchy::Task, NOW)[0].id;
+    let id = ListId { hour, list: 1 };
+    assert!(
+        issuer
+            .crl_location(authority, id)
+            .ends_with(&format!("/{hour}-1.crl"))
+    );
+    let entry = CrlEntry {
+        id: signed.credential.id,
+        at: NOW,
+        reason: CrlReason::PrivilegeWithdrawn,
+    };
+    let list = |id, revoked: &[CrlEntry]| issuer.crl(authority, id, revoked, 1, NOW).unwrap();
+    let judged = |lists: &[Vec<u8>]| {
+        let depth = RevocationCheckDepth::EndEntity;
+        judge(&issuer, Hierarchy::Task, &signed.der, lists, NOW, depth)
+    };
+    let first = list(first_of(hour), &[]);
+    assert_eq!(
+        judged(std::slice::from_ref(&first)),
+        Err(Error::UnknownRevocationStatus)
+    );
+    assert_eq!(judged(&[first.clone(), list(id, &[])]), Ok(()));
+    assert_eq!(
+        judged(&[first, list(id, &[entry])]),
+        Err(Error::CertRevoked)
+    );
 }

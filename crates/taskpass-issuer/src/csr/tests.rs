@@ -205,9 +205,42 @@ fn every_flipped_bit_is_refused() {
     }
 }
 
+/// extensionRequest, challengePassword, and one that nobody knows.
+const ATTRIBUTES: [&[u64]; 3] = [
+    &[1, 2, 840, 113_549, 1, 9, 14],
+    &[1, 2, 840, 113_549, 1, 9, 7],
+    &[1, 2, 3, 4],
+];
+
 proptest::proptest! {
     #[test]
     fn any_bytes_are_refused_without_a_panic(bytes: Vec<u8>) {
         proptest::prop_assert!(CsrKey::from_request(&bytes, &expected()).is_err());
+    }
+
+    #[test]
+    fn any_attributes_behind_a_good_signature_are_read_or_refused(
+        raw: Vec<u8>,
+        value in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+        oid in proptest::sample::select(&ATTRIBUTES),
+    ) {
+        let pair = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let attribute = rcgen::Attribute { oid, values: value };
+        let made = CertificateParams::default()
+            .serialize_request_with_attributes(&pair, vec![attribute]);
+        if let Ok(made) = made
+            && let Ok(key) = CsrKey::from_request(made.der(), &expected())
+        {
+            proptest::prop_assert_eq!(
+                key.spki(),
+                rcgen::PublicKeyData::subject_public_key_info(&pair)
+            );
+        }
+        // Neither does a PEM armour around anything make it a request.
+        let armoured = format!(
+            "-----BEGIN CERTIFICATE REQUEST-----\n{}\n-----END CERTIFICATE REQUEST-----\n",
+            data_encoding::BASE64.encode(&raw)
+        );
+        proptest::prop_assert!(CsrKey::from_request(armoured.as_bytes(), &expected()).is_err());
     }
 }

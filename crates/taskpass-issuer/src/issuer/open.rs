@@ -7,7 +7,7 @@ use taskpass_token::spki;
 use taskpass_token::{Jwk, PublicKey};
 
 use super::{Branch, Issuer, IssuerConfig, Slot};
-use crate::authority::{Authority, BadAuthority, Hierarchy};
+use crate::authority::{self, Authority, BadAuthority, Hierarchy, Root};
 use crate::keys::{self, AuthorityKey, KeyError, SigningKey};
 use crate::seal::{KeyEncryptionKey, SealedFor, UnsealError};
 
@@ -94,6 +94,15 @@ pub(super) fn open(
     })
 }
 
+/// The open key of an authority's record.
+pub(crate) fn open_key(
+    record: &KeyRecord,
+    kek: &KeyEncryptionKey,
+) -> Result<AuthorityKey, OpenError> {
+    let records = &[];
+    All { records, kek }.open_key(record)
+}
+
 fn check_url(name: &'static str, url: &str) -> Result<(), OpenError> {
     let rest = url
         .strip_prefix("https://")
@@ -156,15 +165,38 @@ impl All<'_> {
     }
 
     fn branch(&self, hierarchy: Hierarchy) -> Result<Branch, OpenError> {
-        let root = self.open_authority(self.active(hierarchy.root())?)?;
+        let active_root = self.active(hierarchy.root())?;
+        let root = self.open_root(active_root)?;
+        let mut former = Vec::new();
+        for record in self.of(hierarchy.root()) {
+            if record.id != active_root.id && record.state == KeyState::Retired {
+                former.push(self.open_root(record)?);
+            }
+        }
         let active_id = &self.active(hierarchy.issuing())?.id;
         let mut issuing = Vec::new();
         let mut active = None;
         for record in self.of(hierarchy.issuing()) {
-            if record.state == KeyState::Tainted {
-                continue;
+            match record.state {
+                KeyState::Tainted => continue,
+                KeyState::Retired if !record.has_private() => continue,
+                // It cannot sign yet; that it will be able to is checked all the same.
+                KeyState::Waiting => {
+                    self.open_key(record)?;
+                    continue;
+                }
+                KeyState::Prepared | KeyState::Active | KeyState::Retired => {}
             }
-            let authority = Arc::new(self.open_authority(record)?);
+            let mut authority = self.open_authority(record)?;
+            let roots = std::iter::once(&root).chain(&former);
+            let above_it = roots
+                .clone()
+                .find(|root| authority::is_beneath(record, &root.record));
+            if let Some(root) = above_it {
+                authority.root_key.clone_from(&root.key_identifier);
+            }
+            authority.above = above(record, above_it);
+            let authority = Arc::new(authority);
             if record.id == *active_id {
                 active = Some(Arc::clone(&authority));
             }
@@ -172,12 +204,27 @@ impl All<'_> {
         }
         Ok(Branch {
             root,
+            former,
             active: active.ok_or(OpenError::NoActive(hierarchy.issuing()))?,
             issuing,
         })
     }
 
+    fn open_root(&self, record: &KeyRecord) -> Result<Root, OpenError> {
+        let signer = if record.has_private() {
+            Some(self.open_authority(record)?)
+        } else {
+            None
+        };
+        Root::new(record, signer).map_err(|source| no_certificate(record, source))
+    }
+
     fn open_authority(&self, record: &KeyRecord) -> Result<Authority, OpenError> {
+        let key = self.open_key(record)?;
+        Authority::new(record, key).map_err(|source| no_certificate(record, source))
+    }
+
+    fn open_key(&self, record: &KeyRecord) -> Result<AuthorityKey, OpenError> {
         let private = self.unseal(record)?;
         let key = AuthorityKey::from_private(&private).map_err(|source| bad_key(record, source))?;
         let public = key.public().map_err(|source| bad_key(record, source))?;
@@ -185,11 +232,7 @@ impl All<'_> {
         if record.public != spki::to_der(&public) {
             return Err(mismatch(record));
         }
-        Authority::new(record, key).map_err(|source| OpenError::Certificate {
-            purpose: record.purpose,
-            id: record.id.clone(),
-            source,
-        })
+        Ok(key)
     }
 
     fn unseal(&self, record: &KeyRecord) -> Result<zeroize::Zeroizing<Vec<u8>>, OpenError> {
@@ -207,6 +250,24 @@ impl All<'_> {
                     source,
                 },
             })
+    }
+}
+
+/// What stands above an authority up to where others end: between it and its root, and above that.
+fn above(
+    record: &KeyRecord,
+    root: Option<&Root>,
+) -> Vec<rustls_pki_types::CertificateDer<'static>> {
+    let beyond = root.map_or(&[][..], |root| &root.record.chain);
+    let ders = record.chain.iter().chain(beyond);
+    ders.map(|der| der.clone().into()).collect()
+}
+
+fn no_certificate(record: &KeyRecord, source: BadAuthority) -> OpenError {
+    OpenError::Certificate {
+        purpose: record.purpose,
+        id: record.id.clone(),
+        source,
     }
 }
 

@@ -233,3 +233,12 @@ fn heartbeats_and_checkpoints_have_keys_of_their_own() {
     let shown = format!("{issuer:?}");
     assert!(!shown.contains("sealed"), "{shown}");
 }
+
+#[test]
+fn no_key_s_id_looks_like_an_option() {
+    let issuer = issuer();
+    for _ in 0..200 {
+        let next = issuer.make_next(KeyPurpose::Feed, NOW, &kek()).unwrap();
+        assert!(!next.id.as_str().starts_with('-'));
+    }
+}

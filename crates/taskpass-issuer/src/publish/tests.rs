@@ -102,3 +102,58 @@ fn views_show_public_halves_only() {
         }
     }
 }
+
+#[test]
+fn the_bundle_holds_the_task_root_and_the_es256_keys_and_changes_its_number_with_them() {
+    let issuer = issuer();
+    let bundle = issuer.spiffe_bundle(NOW);
+    let [(key, der)] = bundle.x509.as_slice() else {
+        panic!("one root");
+    };
+    assert_eq!(der, issuer.root_der(Hierarchy::Task));
+    let facts = crate::authority::CaFacts::read(der).unwrap();
+    assert_eq!(taskpass_token::spki::to_der(key), facts.spki);
+    let text = bundle.to_json();
+    assert_eq!(text.matches("jwt-svid").count(), 2);
+    assert_eq!(text.matches("x509-svid").count(), 1);
+    assert!(!text.contains("OKP"));
+    let control = issuer.root_der(Hierarchy::Control);
+    assert!(!text.contains(&data_encoding::BASE64.encode(control)));
+    assert_eq!(bundle.sequence, NOW.millis());
+
+    // What is retired leaves when its last token has ended, and the number says so.
+    let mut records = issuer.records().to_vec();
+    let prepared = records
+        .iter_mut()
+        .find(|r| r.purpose == KeyPurpose::TokenEs256 && r.state == KeyState::Prepared)
+        .unwrap();
+    prepared.state = KeyState::Retired;
+    let hour = std::time::Duration::from_hours(1);
+    (prepared.activated_at, prepared.retired_at) = (Some(NOW), Some(NOW.plus(hour)));
+    let issuer = Issuer::open(records, config(), &kek()).unwrap();
+    let at = |time: Timestamp| {
+        let bundle = issuer.spiffe_bundle(time);
+        (
+            bundle.sequence,
+            bundle.to_json().matches("jwt-svid").count(),
+        )
+    };
+    let gone = NOW.plus(hour * 2).plus(taskpass_core::ttl::CLOCK_SKEW);
+    let before = gone.minus(std::time::Duration::from_millis(1));
+    assert_eq!(at(before), (NOW.plus(hour).millis(), 2));
+    assert_eq!(at(gone), (gone.millis(), 1));
+    // So does a taint of one that had retired before.
+    let tainted = NOW.plus(hour).plus(std::time::Duration::from_mins(1));
+    let retired = issuer
+        .records()
+        .iter()
+        .find(|r| r.purpose == KeyPurpose::TokenEs256 && r.state == KeyState::Retired);
+    let id = retired.unwrap().id.clone();
+    let changed = rotation::taint(issuer.records(), &id, tainted).unwrap();
+    let records = issuer.records().iter().map(|record| {
+        let other = changed.iter().find(|other| other.id == record.id);
+        other.unwrap_or(record).clone()
+    });
+    let issuer = Issuer::open(records.collect(), config(), &kek()).unwrap();
+    assert_eq!(issuer.spiffe_bundle(tainted).sequence, tainted.millis());
+}

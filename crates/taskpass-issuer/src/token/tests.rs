@@ -165,3 +165,82 @@ fn a_task_too_deep_is_refused() {
     deep.task.ancestors = vec![above; taskpass_core::task::MAX_DEPTH + 1];
     assert_eq!(refusal(deep), PrepareError::TooDeep);
 }
+
+#[test]
+fn a_token_names_its_place_and_the_list_says_it() {
+    use taskpass_core::listing::{ListId, ListPlace, list_hour};
+    use taskpass_status::{Bits, Packed, Status, StatusList};
+
+    let issuer = issuer();
+    let prepared = prepare(grant("invoice-bot", scopes(&[READ])), terms()).unwrap();
+    let place = ListPlace::new(2, 131_071).unwrap();
+    let signed = issuer.sign_token(prepared.listed_at(place)).unwrap();
+    assert_eq!(signed.credential.listed, Some(place));
+    let terms = terms();
+    let expect = Expect {
+        issuer: issuer.issuer_url(),
+        trust_domain: issuer.trust_domain(),
+        audience: Some(&terms.target),
+        now: NOW,
+        leeway: Duration::ZERO,
+    };
+    let keys = issuer.jwks(NOW);
+    let checked = check(signed.token.expose(), &keys, &expect).unwrap();
+    let id = ListId {
+        hour: list_hour(signed.credential.expires_at()),
+        list: 2,
+    };
+    let status = checked.status().unwrap();
+    assert_eq!(status.uri, issuer.status_location(id));
+    assert_eq!(status.index, 131_071);
+
+    let mut packed = Packed::all_valid(Bits::One, 16 * 1024);
+    let ask = |packed: &Packed| {
+        let list = issuer.status_list(id, packed, NOW).unwrap();
+        let expect = taskpass_status::Expect {
+            uri: &status.uri,
+            now: NOW,
+            leeway: Duration::ZERO,
+        };
+        let list = StatusList::verify(&list, &keys, &expect).unwrap();
+        list.status(status.index).unwrap()
+    };
+    assert_eq!(ask(&packed), Status::Valid);
+    packed.set(status.index, 1).unwrap();
+    assert_eq!(ask(&packed), Status::Invalid);
+    // Neither can be taken for the other.
+    let list = issuer.status_list(id, &packed, NOW).unwrap();
+    assert!(matches!(
+        check(&list, &keys, &expect),
+        Err(TokenError::Type)
+    ));
+}
+
+#[test]
+fn a_token_for_a_cloud_says_jwt_and_is_refused_by_ours() {
+    let issuer = issuer();
+    let cloud = |alg| {
+        let terms = TokenTerms { alg, ..terms() };
+        let prepared = prepare(grant("invoice-bot", scopes(&[READ])), terms).unwrap();
+        prepared.in_profile(TokenProfile::Cloud)
+    };
+    let refused = cloud(TokenAlg::EdDsa).unwrap_err();
+    assert_eq!(refused, PrepareError::ProfileAlg(TokenProfile::Cloud));
+    let signed = issuer.sign_token(cloud(TokenAlg::Es256).unwrap()).unwrap();
+    let token = signed.token.expose();
+    let header = taskpass_token::jws::parse(token).unwrap().header;
+    assert_eq!(
+        (header.alg.as_str(), header.typ.as_deref()),
+        ("ES256", Some("JWT"))
+    );
+    let terms = terms();
+    let expect = Expect {
+        issuer: issuer.issuer_url(),
+        trust_domain: issuer.trust_domain(),
+        audience: Some(&terms.target),
+        now: NOW,
+        leeway: Duration::ZERO,
+    };
+    let refused = check(token, &issuer.jwks(NOW), &expect);
+    assert!(matches!(refused, Err(TokenError::Type)));
+}

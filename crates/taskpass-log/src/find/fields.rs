@@ -128,6 +128,11 @@ impl Filter {
             .collect()
     }
 
+    /// Whether an entry matches. What does not read as an entry matches nothing.
+    pub fn admits(&self, json: &[u8]) -> bool {
+        Fields::parse(json).is_some_and(|fields| self.matches(&fields))
+    }
+
     pub(super) fn matches(&self, fields: &Fields) -> bool {
         let in_time = fields.at().is_some_and(|at| {
             self.from.is_none_or(|from| at >= from) && self.until.is_none_or(|until| at < until)

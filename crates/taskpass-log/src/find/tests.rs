@@ -2,6 +2,7 @@ use std::convert::Infallible;
 
 use proptest::prelude::*;
 
+use super::fields::Fields;
 use super::*;
 
 fn entry(index: u64) -> Vec<u8> {
@@ -23,9 +24,9 @@ fn entry(index: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-fn log(size: u64) -> (Vec<Vec<u8>>, Finder) {
+fn log(size: u64) -> (Vec<Vec<u8>>, Vec<Summary>) {
     let entries: Vec<_> = (0..size).map(entry).collect();
-    let mut finder = Finder::new();
+    let mut finder = Vec::new();
     for bundle in entries.chunks_exact(256) {
         let summary = Summary::of(bundle.iter().map(Vec::as_slice));
         assert_eq!(
@@ -37,7 +38,7 @@ fn log(size: u64) -> (Vec<Vec<u8>>, Finder) {
     (entries, finder)
 }
 
-fn pages(entries: &[Vec<u8>], finder: &Finder, filter: &Filter, limit: usize) -> Vec<u64> {
+fn pages(entries: &[Vec<u8>], finder: &[Summary], filter: &Filter, limit: usize) -> Vec<u64> {
     let read = |number: u64| -> Result<Vec<Vec<u8>>, Infallible> {
         let first = usize::try_from(number * BUNDLE).unwrap();
         Ok(entries[first..entries.len().min(first + 256)].to_vec())
@@ -45,7 +46,7 @@ fn pages(entries: &[Vec<u8>], finder: &Finder, filter: &Filter, limit: usize) ->
     let mut before = entries.len() as u64;
     let mut found = Vec::new();
     loop {
-        let Ok(page) = finder.query(filter, before, limit, read);
+        let Ok(page) = query(finder, filter, before, limit, read);
         assert!(page.entries.len() <= limit);
         found.extend(page.entries.iter().map(|entry| entry.index));
         match page.next {
@@ -95,11 +96,17 @@ fn a_rare_value_reads_few_bundles() {
         ..Filter::default()
     };
     let reads = std::cell::Cell::new(0);
-    let Ok(page) = finder.query(&filter, 256 * 40, 10, |number| -> Result<_, Infallible> {
-        reads.set(reads.get() + 1);
-        let first = usize::try_from(number * BUNDLE).unwrap();
-        Ok(entries[first..first + 256].to_vec())
-    });
+    let Ok(page) = query(
+        finder.as_slice(),
+        &filter,
+        256 * 40,
+        10,
+        |number| -> Result<_, Infallible> {
+            reads.set(reads.get() + 1);
+            let first = usize::try_from(number * BUNDLE).unwrap();
+            Ok(entries[first..first + 256].to_vec())
+        },
+    );
     assert_eq!(
         page.entries.iter().map(|e| e.index).collect::<Vec<_>>(),
         [300]

@@ -169,4 +169,20 @@ proptest! {
         let changed = Note::parse(&bytes).map(|note| note.verify(&keys).is_ok());
         prop_assert!(!matches!(changed, Ok(true)));
     }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        bytes: Vec<u8>,
+        text in "[a-z \n+=]{0,40}\n\n(\u{2014} [a-z.]{1,9} [A-Za-z0-9+/=]{0,100}\n){0,2}",
+        vkey in "[a-z.]{0,9}\\+[0-9a-f]{0,9}\\+[A-Za-z0-9+/=]{0,50}",
+    ) {
+        for bytes in [&bytes, text.as_bytes()] {
+            if let Ok(note) = Note::parse(bytes) {
+                prop_assert!(note.verify(&[key(1, "a.example")]).is_err());
+            }
+        }
+        if let Ok(read) = NoteKey::parse(&vkey) {
+            prop_assert_eq!(read.to_string(), vkey);
+        }
+    }
 }

@@ -140,4 +140,18 @@ proptest! {
         longer.push(0);
         prop_assert!(decode_hashes(&longer, count).is_err());
     }
+
+    #[test]
+    fn any_bytes_read_to_themselves_or_not_at_all(bytes: Vec<u8>, width in 0_u16..=300) {
+        if let Ok(hashes) = decode_hashes(&bytes, width) {
+            prop_assert_eq!(encode_hashes(&hashes), bytes.clone());
+        }
+        if let Ok(entries) = decode_entries(&bytes, width) {
+            let mut again = Vec::new();
+            for entry in entries {
+                encode_entry(&mut again, entry).unwrap();
+            }
+            prop_assert_eq!(again, bytes);
+        }
+    }
 }

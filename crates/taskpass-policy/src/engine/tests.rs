@@ -199,6 +199,28 @@ fn certificates() {
 }
 
 #[test]
+fn an_svid_needs_its_label_and_whatever_a_certificate_needs() {
+    let engine = shipped();
+    let mut world = World::new();
+    world.task = Some(task());
+    let denied = (false, vec![DEFAULT_DENY.to_owned()]);
+    for label in [None, Some("yes"), Some("")] {
+        let labels = &mut world.agent.value.labels;
+        labels.clear();
+        labels.extend(label.map(|label| ("svid".to_owned(), label.to_owned())));
+        assert_eq!(decide(&engine, &world, Ask::Svid), denied, "{label:?}");
+    }
+    let label = ("svid".to_owned(), "allowed".to_owned());
+    world.agent.value.labels.extend([label]);
+    let both = ["permit-task-certificate", "permit-task-svid"];
+    let permitted = (true, both.map(str::to_owned).to_vec());
+    assert_eq!(decide(&engine, &world, Ask::Svid), permitted);
+    world.agent.value.state = State::Suspended;
+    let refused = (false, vec!["agent-not-active".to_owned()]);
+    assert_eq!(decide(&engine, &world, Ask::Svid), refused);
+}
+
+#[test]
 fn a_child_task_of_its_own_agent_needs_both_answers() {
     let engine = shipped();
     let mut world = World::new();

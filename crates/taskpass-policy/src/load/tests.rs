@@ -29,6 +29,7 @@ fn the_shipped_set_is_the_directory() {
             "permit-own-subtask",
             "permit-registered-scopes",
             "permit-task-certificate",
+            "permit-task-svid",
             "scope-not-registered",
             "stage-bounded",
             "stage-read-only",

@@ -1,7 +1,7 @@
 //! From the domain to proto.
 
 use taskpass_api::v1;
-use taskpass_core::access::{Access, Risk, Stage, TokenAlg};
+use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
 use taskpass_core::credential::{Credential, CredentialBody, CredentialKind, CredentialState};
 use taskpass_core::identity::Principal;
 use taskpass_core::key::KeyState;
@@ -81,6 +81,13 @@ pub(super) fn token_alg(alg: TokenAlg) -> v1::TokenAlg {
     }
 }
 
+pub(super) fn token_profile(profile: TokenProfile) -> v1::TokenProfile {
+    match profile {
+        TokenProfile::OAuth => v1::TokenProfile::Oauth,
+        TokenProfile::Cloud => v1::TokenProfile::Cloud,
+    }
+}
+
 pub(super) fn role(role: Role) -> v1::Role {
     match role {
         Role::Admin => v1::Role::Admin,
@@ -100,6 +107,7 @@ pub(super) fn task_state(state: TaskState) -> v1::TaskState {
 
 pub(super) fn key_state(state: KeyState) -> v1::KeyState {
     match state {
+        KeyState::Waiting => v1::KeyState::Waiting,
         KeyState::Prepared => v1::KeyState::Prepared,
         KeyState::Active => v1::KeyState::Active,
         KeyState::Retired => v1::KeyState::Retired,

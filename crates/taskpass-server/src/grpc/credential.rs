@@ -2,6 +2,7 @@
 
 use taskpass_api::v1::{self, credential_service_server::CredentialService};
 use taskpass_broker::{CertificateRequest, Error, IssuedToken, MAX_BATCH, Standing, TokenRequest};
+use taskpass_core::access::CertificateProfile;
 use taskpass_core::credential::CredentialBody;
 use taskpass_core::ttl::{MAX_CERTIFICATE_TTL, MAX_TOKEN_TTL};
 use tonic::{Request, Response, Status};
@@ -140,6 +141,14 @@ fn parse_certificate(request: &v1::IssueCertificateRequest) -> Result<Certificat
     Ok(CertificateRequest {
         task: parse::task_id(&request.task_id)?,
         csr: request.csr.to_vec(),
+        profile: match v1::CertificateProfile::try_from(request.profile) {
+            Ok(v1::CertificateProfile::Client | v1::CertificateProfile::Unspecified) => {
+                CertificateProfile::Client
+            }
+            Ok(v1::CertificateProfile::SpiffeSvid) => CertificateProfile::SpiffeSvid,
+            // What is not known is refused, not taken for less.
+            Err(_) => return Err(Error::field("profile", "client or spiffe-svid")),
+        },
         ttl: parse::ttl(request.ttl, MAX_CERTIFICATE_TTL)?,
     })
 }

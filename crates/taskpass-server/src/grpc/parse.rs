@@ -32,7 +32,7 @@ pub(super) fn scope_refs(texts: &[String]) -> Result<BTreeSet<ScopeRef>, Error> 
     texts.iter().map(|text| scope_ref(text)).collect()
 }
 
-fn scope_ref(text: &str) -> Result<ScopeRef, Error> {
+pub(super) fn scope_ref(text: &str) -> Result<ScopeRef, Error> {
     text.parse().map_err(
         |error: taskpass_core::scope::ParseScopeError| Error::InvalidScope {
             message: format!("`{}`: {error}", shorten(text)),

@@ -72,7 +72,7 @@ impl RegistryService for Service {
         let kind = kind(request.kind).map_err(status::of)?;
         let page = parse::page(request.page);
         let after: Option<String> = page.after().map_err(status::of)?;
-        let what = format!("list of {}", kind.as_str_name().to_lowercase());
+        let what = listing(kind);
         let registry = self
             .broker
             .registry_for(&caller, &what)
@@ -205,5 +205,22 @@ fn rows(registry: &Registry, kind: v1::Kind) -> Vec<Versioned<Row>> {
             .map(|row| of(row, Row::Verifier))
             .collect(),
         v1::Kind::Unspecified => Vec::new(),
+    }
+}
+
+/// What the entry of the reading calls it.
+fn listing(kind: v1::Kind) -> String {
+    let name = kind.as_str_name().trim_start_matches("KIND_");
+    format!("list of {}s", name.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_is_named_as_people_do() {
+        assert_eq!(listing(v1::Kind::Agent), "list of agents");
+        assert_eq!(listing(v1::Kind::Operator), "list of operators");
     }
 }

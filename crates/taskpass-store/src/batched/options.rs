@@ -18,7 +18,7 @@ pub struct Options {
     /// The most audit entries that the log may owe: beyond it a normal commit that adds one is
     /// refused.
     pub outbox_limit: u64,
-    /// How far urgent and background commits may go beyond `outbox_limit`.
+    /// How far urgent commits may go beyond `outbox_limit`; background commits half as far.
     pub outbox_reserve: u64,
     /// The most rows that the reaper removes before it lets waiting commits pass.
     pub reap_chunk: usize,

@@ -17,7 +17,7 @@ use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
 use super::Batched;
 use crate::backend::{Backend, Reader};
-use crate::commit::{ArchiveCursor, Commit, Committed, Counter, MetaKey, Outboxed};
+use crate::commit::{ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed};
 use crate::error::{CommitError, StoreError};
 use crate::rules::SharedRules;
 use crate::store::{Birth, Page, Reaped, Stats, Store};
@@ -122,6 +122,10 @@ impl<B: Backend> Store for Batched<B> {
         self.reader()?.meta(key)
     }
 
+    async fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError> {
+        self.reader()?.leased_places()
+    }
+
     async fn outbox(&self, limit: usize) -> Result<Vec<Outboxed>, StoreError> {
         self.aside(move |reader| reader.outbox(limit)).await
     }
@@ -143,6 +147,7 @@ impl<B: Backend> Store for Batched<B> {
         Stats {
             queued: u64::try_from(self.queue.len()).unwrap_or(u64::MAX),
             outbox: reader.outbox_len(),
+            outbox_limit: self.outbox_limit,
             live_credentials: reader.live_credentials(),
             file_bytes: reader.file_bytes(),
             ..self.figures.stats()

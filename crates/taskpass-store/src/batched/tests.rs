@@ -288,8 +288,9 @@ async fn a_full_outbox_refuses_requests_but_not_revocations() {
     assert_eq!(store.stats().outbox, 3);
     // What adds no entry goes on.
     store.commit(letter("a", Lane::Normal)).await.unwrap();
-    store.commit(put(4, Lane::Urgent)).await.unwrap();
-    store.commit(put(5, Lane::Background)).await.unwrap();
+    store.commit(put(4, Lane::Background)).await.unwrap();
+    full(store.commit(put(5, Lane::Background)).await);
+    store.commit(put(5, Lane::Urgent)).await.unwrap();
     full(store.commit(put(6, Lane::Urgent)).await);
     let archived = Commit::new(at(1))
         .in_lane(Lane::Background)

@@ -94,13 +94,13 @@ impl<B: Backend> Writer<B> {
         let mut outbox = self.reader.outbox_len();
         let admitted = jobs.into_iter().filter_map(|job| {
             let added = added_to_outbox(&job.commit);
-            let room = match job.commit.lane {
-                Lane::Normal => self.options.outbox_limit,
-                Lane::Urgent | Lane::Background => {
-                    let limit = self.options.outbox_limit;
-                    limit.saturating_add(self.options.outbox_reserve)
-                }
+            let reserve = match job.commit.lane {
+                Lane::Normal => 0,
+                // What follows from a revocation must not take the room of the next one.
+                Lane::Background => self.options.outbox_reserve / 2,
+                Lane::Urgent => self.options.outbox_reserve,
             };
+            let room = self.options.outbox_limit.saturating_add(reserve);
             let after = outbox.saturating_add(added);
             if added > 0 && after > room {
                 drop(job.reply.send(Err(CommitError::OutboxFull)));

@@ -34,6 +34,10 @@ impl State {
                 let task = self.tasks.get(id);
                 return self.live(task.ok_or(Refusal::TaskUnknown { id: *id })?, at);
             }
+            Guard::NotEnded { id } => {
+                let task = self.tasks.get(id).ok_or(Refusal::TaskUnknown { id: *id })?;
+                (task.ended.is_none(), Refusal::TaskNotLive { id: *id })
+            }
             Guard::NotRevoked(facts) => match self.revoked_by(facts) {
                 Some(seq) => return Err(Refusal::Revoked { seq }),
                 None => return Ok(()),
@@ -74,6 +78,10 @@ impl State {
                     }
                     None => return Ok(()),
                 }
+            }
+            Guard::NextPlace { kind, hour, next } => {
+                let present = self.next_places.get(&(*hour, *kind)).copied().unwrap_or(0);
+                (present == *next, Refusal::PlacesLeased { next: present })
             }
             Guard::MetaIs { key, value } => (
                 self.values.get(key) == value.as_ref(),
@@ -179,6 +187,9 @@ impl State {
             Change::Archived { ids, cursor } => {
                 self.outbox.retain(|id, _| !ids.contains(id));
                 self.cursor = cursor;
+            }
+            Change::LeasePlaces { kind, hour, next } => {
+                self.next_places.insert((hour, kind), next);
             }
             Change::PutMeta { key, value } => {
                 self.values.insert(key, value);

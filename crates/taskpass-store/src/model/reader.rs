@@ -13,7 +13,7 @@ use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
 use super::Shared;
 use crate::backend::Reader;
-use crate::commit::{ArchiveCursor, Counter, MetaKey, Outboxed};
+use crate::commit::{ArchiveCursor, Counter, LeasedPlaces, MetaKey, Outboxed};
 use crate::error::StoreError;
 use crate::rules::SharedRules;
 use crate::store::{Birth, Page};
@@ -133,6 +133,18 @@ impl Reader for ModelReader {
 
     fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.shared.look(|state| state.values.get(&key).cloned()))
+    }
+
+    fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError> {
+        Ok(self.shared.look(|state| {
+            let all = state.next_places.iter();
+            all.map(|((hour, kind), next)| LeasedPlaces {
+                kind: *kind,
+                hour: *hour,
+                next: *next,
+            })
+            .collect()
+        }))
     }
 
     fn outbox(&self, limit: usize) -> Result<Vec<Outboxed>, StoreError> {

@@ -23,12 +23,15 @@ impl State {
         let counts = take(&mut self.counts, &mut left, |(minute, _), _| {
             *minute < before.minute()
         });
+        let places = take(&mut self.next_places, &mut left, |(hour, _), _| {
+            (hour + 1) * 3600 <= before.secs()
+        });
         let (rules, until) = self.prune(before, &mut left);
         let reaped = Reaped {
             credentials: size(credentials.len()),
             tasks: size(tasks.len()),
             rules,
-            others: size(enrolments.len() + counts.len()),
+            others: size(enrolments.len() + counts.len() + places.len()),
             more: left == 0,
         };
         (reaped, until)

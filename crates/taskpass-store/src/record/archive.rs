@@ -2,23 +2,20 @@
 
 use crate::commit::ArchiveCursor;
 
-/// An [`ArchiveCursor`].
+/// An [`ArchiveCursor`]. Tags 1 to 3 were those of a log of plain lines.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ArchiveRecord {
-    #[prost(uint64, tag = "1")]
-    next_index: u64,
-    #[prost(string, tag = "2")]
-    file: String,
-    #[prost(uint64, tag = "3")]
-    length: u64,
+    #[prost(string, tag = "4")]
+    log: String,
+    #[prost(bytes = "vec", tag = "5")]
+    state: Vec<u8>,
 }
 
 impl From<&ArchiveCursor> for ArchiveRecord {
     fn from(cursor: &ArchiveCursor) -> Self {
         Self {
-            next_index: cursor.next_index,
-            file: cursor.file.clone(),
-            length: cursor.length,
+            log: cursor.log.clone(),
+            state: cursor.state.clone(),
         }
     }
 }
@@ -26,9 +23,8 @@ impl From<&ArchiveCursor> for ArchiveRecord {
 impl From<ArchiveRecord> for ArchiveCursor {
     fn from(record: ArchiveRecord) -> Self {
         Self {
-            next_index: record.next_index,
-            file: record.file,
-            length: record.length,
+            log: record.log,
+            state: record.state,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use taskpass_core::credential::{Credential, CredentialBody};
 use taskpass_core::key::KeyId;
+use taskpass_core::listing::ListPlace;
 use taskpass_core::task::Ancestor;
 use taskpass_core::{CredentialId, DecisionId, TaskId};
 
@@ -29,6 +30,9 @@ pub(crate) struct CredentialRecord {
     /// Present in a token's record only.
     #[prost(message, optional, tag = "9")]
     token: Option<TokenRecord>,
+    /// Absent where the credential says no place.
+    #[prost(uint64, optional, tag = "10")]
+    listed: Option<u64>,
 }
 
 /// What only a token has.
@@ -97,6 +101,7 @@ impl From<&Credential> for CredentialRecord {
             decision: credential.decision.as_bytes().to_vec(),
             digest: credential.digest.as_bytes().to_vec(),
             token,
+            listed: credential.listed.map(ListPlace::to_number),
         }
     }
 }
@@ -123,6 +128,7 @@ impl CredentialRecord {
             key: KeyId::parse(&self.key)?,
             decision: DecisionId::from_slice(&self.decision)?,
             digest: sha256(&self.digest)?,
+            listed: optional(self.listed, ListPlace::from_number)?,
             body,
         })
     }

@@ -29,6 +29,12 @@ pub(crate) struct KeyRow {
     certificate: Option<Vec<u8>>,
     #[prost(bytes = "vec", tag = "9")]
     sealed: Vec<u8>,
+    #[prost(uint64, optional, tag = "10")]
+    activate_at: Option<u64>,
+    #[prost(bytes = "vec", repeated, tag = "11")]
+    chain: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "12")]
+    crl: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for KeyRow {
@@ -52,6 +58,9 @@ impl From<&KeyRecord> for KeyRow {
             public: key.public.clone(),
             certificate: key.certificate.clone(),
             sealed: key.sealed.clone(),
+            activate_at: key.activate_at.map(Timestamp::millis),
+            chain: key.chain.clone(),
+            crl: key.crl.clone(),
         }
     }
 }
@@ -70,6 +79,9 @@ impl KeyRow {
             public: self.public,
             certificate: self.certificate,
             sealed: self.sealed,
+            activate_at: optional(self.activate_at, instant)?,
+            chain: self.chain,
+            crl: self.crl,
         })
     }
 }

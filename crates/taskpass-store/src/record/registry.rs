@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use taskpass_core::registry::{Agent, Operator, Owner, Row, System, Target, Verifier, Versioned};
+use taskpass_core::access::TokenProfile;
+use taskpass_core::key::KeyId;
+use taskpass_core::registry::{
+    Agent, ClientKey, Operator, Owner, Row, System, Target, Verifier, Versioned,
+};
 use taskpass_core::ttl::{MAX_IDENTITY_TTL, Ttl};
 
 use crate::record::{instant, optional};
@@ -66,6 +70,20 @@ struct AgentRecord {
     state: String,
     #[prost(uint64, tag = "10")]
     created_at: u64,
+    #[prost(message, repeated, tag = "11")]
+    client_keys: Vec<ClientKeyRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ClientKeyRecord {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(string, tag = "2")]
+    jwk: String,
+    #[prost(uint64, tag = "3")]
+    added_at: u64,
+    #[prost(uint64, tag = "4")]
+    until: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -82,6 +100,9 @@ struct TargetRecord {
     max_ttl_nanos: Option<u64>,
     #[prost(string, tag = "6")]
     state: String,
+    /// Absent in rows from before there was a choice.
+    #[prost(string, optional, tag = "7")]
+    token_profile: Option<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -195,6 +216,7 @@ impl From<&Agent> for AgentRecord {
             labels: agent.labels.clone(),
             state: agent.state.to_string(),
             created_at: agent.created_at.millis(),
+            client_keys: agent.client_keys.iter().map(Into::into).collect(),
         }
     }
 }
@@ -212,6 +234,33 @@ impl AgentRecord {
             labels: self.labels,
             state: self.state.parse().ok()?,
             created_at: instant(self.created_at)?,
+            client_keys: self
+                .client_keys
+                .into_iter()
+                .map(ClientKeyRecord::into_key)
+                .collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl From<&ClientKey> for ClientKeyRecord {
+    fn from(key: &ClientKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            jwk: key.jwk.clone(),
+            added_at: key.added_at.millis(),
+            until: key.until.millis(),
+        }
+    }
+}
+
+impl ClientKeyRecord {
+    fn into_key(self) -> Option<ClientKey> {
+        Some(ClientKey {
+            id: KeyId::parse(&self.id)?,
+            jwk: self.jwk,
+            added_at: instant(self.added_at)?,
+            until: instant(self.until)?,
         })
     }
 }
@@ -226,6 +275,7 @@ impl From<&Target> for TargetRecord {
                 .collect(),
             risk: target.risk.to_string(),
             token_alg: target.token_alg.to_string(),
+            token_profile: Some(target.token_profile.to_string()),
             max_ttl_nanos: target.max_ttl.map(nanos),
             state: target.state.to_string(),
         }
@@ -242,6 +292,8 @@ impl TargetRecord {
                 .collect::<Option<_>>()?,
             risk: self.risk.parse().ok()?,
             token_alg: self.token_alg.parse().ok()?,
+            token_profile: optional(self.token_profile, |profile| profile.parse().ok())?
+                .unwrap_or(TokenProfile::OAuth),
             max_ttl: optional(self.max_ttl_nanos, ttl)?,
             state: self.state.parse().ok()?,
         })

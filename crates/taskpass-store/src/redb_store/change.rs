@@ -51,6 +51,10 @@ impl Group<'_> {
                 put(self.tables.outbox()?, entry.id.as_bytes(), &entry.json[..])
             }
             Change::Archived { ids, cursor } => self.archived(ids, cursor),
+            Change::LeasePlaces { kind, hour, next } => {
+                let under = keys::list_place(*kind, *hour);
+                put(self.tables.list_place()?, &under, *next)
+            }
             Change::PutMeta { key, value } => {
                 put(self.tables.meta()?, keys::value(*key), value.as_slice())
             }

@@ -1,5 +1,6 @@
 //! Guards, checked inside the transaction of their group.
 
+use taskpass_core::credential::CredentialKind;
 use taskpass_core::identity::Principal;
 use taskpass_core::registry::RowKey;
 use taskpass_core::revocation::Facts;
@@ -21,6 +22,7 @@ impl Group<'_> {
         match guard {
             Guard::Unchanged { key, version } => self.unchanged(key, *version),
             Guard::TaskLive { id } => self.task_live(*id, at),
+            Guard::NotEnded { id } => self.not_ended(*id),
             Guard::NotRevoked(facts) => {
                 Ok(self.revoked_by(facts).map(|seq| Refusal::Revoked { seq }))
             }
@@ -32,6 +34,7 @@ impl Group<'_> {
             } => self.generation(principal, *generation, *broken),
             Guard::Below { counter, limit } => Ok(self.below(counter, *limit, at)),
             Guard::NotStarted(key) => self.not_started(key, at),
+            Guard::NextPlace { kind, hour, next } => self.next_place(*kind, *hour, *next),
             Guard::MetaIs { key, value } => self.meta_is(*key, value.as_deref()),
         }
     }
@@ -59,6 +62,13 @@ impl Group<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn not_ended(&mut self, id: TaskId) -> Checked {
+        Ok(match read::task(self.tables.task()?, id)? {
+            None => Some(Refusal::TaskUnknown { id }),
+            Some(task) => task.ended.map(|_| Refusal::TaskNotLive { id }),
+        })
     }
 
     fn is_live(&self, task: &Task, at: Timestamp) -> bool {
@@ -103,6 +113,11 @@ impl Group<'_> {
             task,
             same_request: request == key.request,
         }))
+    }
+
+    fn next_place(&mut self, kind: CredentialKind, hour: u64, next: u64) -> Checked {
+        let present = read::next_place(self.tables.list_place()?, kind, hour)?;
+        Ok((present != next).then_some(Refusal::PlacesLeased { next: present }))
     }
 
     fn meta_is(&mut self, key: MetaKey, expected: Option<&[u8]>) -> Checked {

@@ -1,5 +1,6 @@
 //! How keys of tables are put together, and read where a key says more than its record.
 
+use taskpass_core::credential::CredentialKind;
 use taskpass_core::identity::Principal;
 use taskpass_core::registry::RowKey;
 use taskpass_core::{AgentName, CredentialId, TaskId};
@@ -110,6 +111,39 @@ pub(super) fn read_counter(key: &[u8]) -> Option<(Counter, u64)> {
     Some((counter, u64::from_be_bytes(*minute)))
 }
 
+/// A key of `list_place`.
+pub(super) fn list_place(kind: CredentialKind, hour: u64) -> [u8; 9] {
+    let kind = match kind {
+        CredentialKind::Token => 1,
+        CredentialKind::Certificate => 2,
+    };
+    let mut key = [kind; 9];
+    for (to, from) in key.iter_mut().zip(hour.to_be_bytes()) {
+        *to = from;
+    }
+    key
+}
+
+/// Before the first key of `hour` in `list_place`.
+pub(super) fn list_place_edge(hour: u64) -> [u8; 9] {
+    let mut key = [0; 9];
+    for (to, from) in key.iter_mut().zip(hour.to_be_bytes()) {
+        *to = from;
+    }
+    key
+}
+
+/// What a key of `list_place` names.
+pub(super) fn read_list_place(key: &[u8; 9]) -> Option<(CredentialKind, u64)> {
+    let (hour, kind) = key.split_first_chunk::<8>()?;
+    let kind = match kind {
+        [1] => CredentialKind::Token,
+        [2] => CredentialKind::Certificate,
+        _ => return None,
+    };
+    Some((kind, u64::from_be_bytes(*hour)))
+}
+
 /// A key of `meta` for a value of the broker.
 pub(super) const fn value(key: MetaKey) -> &'static str {
     match key {
@@ -118,6 +152,8 @@ pub(super) const fn value(key: MetaKey) -> &'static str {
         MetaKey::PolicySet => "value/policy_set",
         MetaKey::KeysVersion => "value/keys_version",
         MetaKey::Shutdown => "value/shutdown",
+        MetaKey::OldestLog => "value/oldest_log",
+        MetaKey::ListKey => "value/list_key",
     }
 }
 

@@ -10,7 +10,15 @@ use crate::error::{OpenError, StoreError};
 pub(super) type Step = fn(&WriteTransaction) -> Result<(), StoreError>;
 
 /// The first step leads from schema 1 to 2, and so on. Steps are only ever added.
-pub(super) const STEPS: &[Step] = &[];
+pub(super) const STEPS: &[Step] = &[list_places];
+
+/// To 2: the table of leased places, which is read also before anything is leased.
+fn list_places(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction
+        .open_table(tables::LIST_PLACE)
+        .during("made a table")
+        .map(drop)
+}
 
 /// The schema to which `steps` lead.
 pub(super) fn known(steps: &[Step]) -> u32 {

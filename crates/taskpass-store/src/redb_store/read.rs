@@ -2,6 +2,7 @@
 
 use redb::ReadableTable;
 use taskpass_core::TaskId;
+use taskpass_core::credential::CredentialKind;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
 use taskpass_core::registry::{Row, RowKey, Versioned};
@@ -90,6 +91,18 @@ pub(super) fn started(
         keys::idempotency(key).as_slice(),
         IdempotencyRecord::into_parts,
     )
+}
+
+/// The next free place on an hour's lists.
+pub(super) fn next_place(
+    table: &impl ReadableTable<&'static [u8; 9], u64>,
+    kind: CredentialKind,
+    hour: u64,
+) -> Result<u64, StoreError> {
+    let value = table
+        .get(&keys::list_place(kind, hour))
+        .during("read a row")?;
+    Ok(value.map_or(0, |value| value.value()))
 }
 
 /// The bytes under a key of `meta`.

@@ -18,7 +18,7 @@ use super::error::During as _;
 use super::shared::Shared;
 use super::{keys, read, tables};
 use crate::backend::Reader;
-use crate::commit::{ArchiveCursor, Counter, MetaKey, Outboxed};
+use crate::commit::{ArchiveCursor, Counter, LeasedPlaces, MetaKey, Outboxed};
 use crate::error::StoreError;
 use crate::record::{self, ArchiveRecord, CredentialRecord, KeyRow, RowRecord, TaskRecord};
 use crate::rules::SharedRules;
@@ -272,6 +272,26 @@ impl Reader for RedbReader {
         self.look(|transaction| {
             let table = transaction.open_table(tables::META).during(OPENED)?;
             read::meta(&table, keys::value(key))
+        })
+    }
+
+    fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError> {
+        self.look(|transaction| {
+            let table = transaction.open_table(tables::LIST_PLACE).during(OPENED)?;
+            let rows = table.iter().during(READ)?;
+            rows.map(|row| {
+                let (key, next) = row.during(READ)?;
+                let read = keys::read_list_place(key.value());
+                let (kind, hour) = read.ok_or(StoreError::Corrupt {
+                    table: "list_place",
+                })?;
+                Ok(LeasedPlaces {
+                    kind,
+                    hour,
+                    next: next.value(),
+                })
+            })
+            .collect()
         })
     }
 

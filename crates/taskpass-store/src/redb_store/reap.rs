@@ -2,9 +2,10 @@
 //!
 //! Whoever reads a record compares it with the clock, so nothing depends on when this runs. Records
 //! go in an order in which no row outlives what leads to it: credentials, tasks, enrolments,
-//! counters, rules.
+//! counters, leases, rules.
 
 use redb::{ReadableTable as _, WriteTransaction};
+use taskpass_core::listing::list_hour;
 use taskpass_core::revocation::RuleSet;
 use taskpass_core::{CredentialId, TaskId, Timestamp};
 
@@ -31,6 +32,7 @@ impl RedbBackend {
         sweep.tasks()?;
         sweep.enrolments()?;
         sweep.counters()?;
+        sweep.list_places()?;
         let rules_until = sweep.rules()?;
         let (reaped, counters, left) = sweep.finish();
         if left == limit.max(1) {
@@ -194,6 +196,23 @@ impl<'t> Sweep<'t> {
                 .push(counter.ok_or(StoreError::Corrupt { table: "counter" })?);
         }
         self.reaped.others += self.spend(self.counters.len());
+        Ok(())
+    }
+
+    /// Hours that have passed whole.
+    fn list_places(&mut self) -> Result<(), StoreError> {
+        let edge = keys::list_place_edge(list_hour(self.before));
+        let extracted = self
+            .tables
+            .list_place()?
+            .extract_from_if::<&[u8; 9], _>(..&edge, |_, _| true)
+            .during("removed leases")?;
+        let mut gone = 0;
+        for row in extracted.take(self.left) {
+            row.during("removed leases")?;
+            gone += 1;
+        }
+        self.reaped.others += self.spend(gone);
         Ok(())
     }
 

@@ -69,6 +69,11 @@ pub(super) const KEY: Table<&str, &[u8]> = TableDefinition::new("key.1");
 /// Key: minute (8 bytes) ‖ kind (1 byte: 1 agent, 2 owner, 3 target) ‖ name. Value: the count.
 pub(super) const COUNTER: Table<&[u8], u64> = TableDefinition::new("counter.1");
 
+/// The next free place on the lists of an hour.
+///
+/// Key: hour (8 bytes) ‖ kind (1 byte: 1 token, 2 certificate). Value: the place. Since schema 2.
+pub(super) const LIST_PLACE: Table<&[u8; 9], u64> = TableDefinition::new("list_place.1");
+
 /// Audit entries that the log does not hold yet, the oldest first.
 ///
 /// Key: the decision's id, whose first 48 bits are its time. Value: the entry as JSON.

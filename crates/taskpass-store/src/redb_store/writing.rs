@@ -56,6 +56,7 @@ tables! {
     rule = RULE: u64 => &'static [u8],
     key = KEY: &'static str => &'static [u8],
     counter = COUNTER: &'static [u8] => u64,
+    list_place = LIST_PLACE: &'static [u8; 9] => u64,
     outbox = OUTBOX: &'static [u8; 16] => &'static [u8],
     meta = META: &'static str => &'static [u8],
 }

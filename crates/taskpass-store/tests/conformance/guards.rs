@@ -1,5 +1,6 @@
 //! Guards: each by itself, and what they see of other commits.
 
+use taskpass_core::credential::CredentialKind;
 use taskpass_core::registry::RowKey;
 use taskpass_core::revocation::Selector;
 use taskpass_store::{Change, Commit, Counter, Guard, MetaKey, Refusal};
@@ -12,6 +13,14 @@ fn meta(value: u8) -> Change {
     Change::PutMeta {
         key: MetaKey::CrlNumber,
         value: vec![value],
+    }
+}
+
+fn lease(hour: u64, next: u64) -> Change {
+    Change::LeasePlaces {
+        kind: CredentialKind::Token,
+        hour,
+        next,
     }
 }
 
@@ -49,6 +58,11 @@ fn table() -> Vec<(Guard, Guard, Refusal)> {
         key,
         value: value.map(<[u8]>::to_vec),
     };
+    let next = |hour, next| Guard::NextPlace {
+        kind: CredentialKind::Token,
+        hour,
+        next,
+    };
     let crl = MetaKey::CrlNumber;
     let moved = Refusal::MetaChanged { key: crl };
     let absent = RowKey::Agent(agent(5));
@@ -71,6 +85,11 @@ fn table() -> Vec<(Guard, Guard, Refusal)> {
         (
             Guard::TaskLive { id: live.id },
             Guard::TaskLive { id: over },
+            Refusal::TaskUnknown { id: over },
+        ),
+        (
+            Guard::NotEnded { id: live.id },
+            Guard::NotEnded { id: over },
             Refusal::TaskUnknown { id: over },
         ),
         (
@@ -124,6 +143,9 @@ fn table() -> Vec<(Guard, Guard, Refusal)> {
             Guard::NotStarted(idempotency(0, 1, 1)),
             started(true),
         ),
+        (next(0, 7), next(0, 6), Refusal::PlacesLeased { next: 7 }),
+        (next(1, 0), next(0, 0), Refusal::PlacesLeased { next: 7 }),
+        (next(1, 0), next(1, 7), Refusal::PlacesLeased { next: 0 }),
         (
             meta_is(crl, Some(&[1])),
             meta_is(crl, Some(&[2])),
@@ -167,6 +189,7 @@ fn prepare(subject: &mut dyn Subject) {
         .change(Change::UseEnrolment { hash: digest(2) })
         .change(Change::PutIdentity(line(0, 2, at(0))))
         .change(Change::PutIdentity(broken))
+        .change(lease(0, 7))
         .change(meta(1));
     subject.commit(commit).unwrap();
 }
@@ -207,6 +230,7 @@ pub(crate) fn a_refused_commit_changes_nothing_at_all(subject: &mut dyn Subject)
             .change(Change::PutIdentity(line(3, 1, at(90))))
             .change(Change::PutKey(key(1, taskpass_core::key::KeyState::Active)))
             .change(Change::Outbox(entry(1)))
+            .change(lease(0, 9))
             .change(meta(9));
         assert_eq!(subject.commit(commit).unwrap_err(), refusal);
         assert_eq!(view(&*subject.reader()), before);

@@ -10,6 +10,8 @@ mod guards;
 #[cfg(test)]
 mod paging;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod reaping;
@@ -78,6 +80,9 @@ mod everywhere {
         paging:
             tasks_credentials_and_children,
             the_outbox_is_archived_in_order;
+        places:
+            are_leased_once,
+            are_kept_until_their_hour_has_passed;
         restart:
             keeps_everything,
             keeps_the_newest_seq_without_its_rule;

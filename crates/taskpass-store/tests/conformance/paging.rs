@@ -98,9 +98,8 @@ pub(crate) fn the_outbox_is_archived_in_order(subject: &mut dyn Subject) {
     assert_eq!(reader.archive_cursor().unwrap(), ArchiveCursor::default());
     drop(reader);
     let cursor = ArchiveCursor {
-        next_index: 4,
-        file: "000".to_owned(),
-        length: 4096,
+        log: "2026-11".to_owned(),
+        state: vec![0, 1, 255],
     };
     let archived = Commit::new(at(2)).change(Change::Archived {
         ids: first.iter().map(|entry| entry.id).collect(),

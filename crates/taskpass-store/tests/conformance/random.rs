@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 use taskpass_core::Timestamp;
-use taskpass_core::credential::Credential;
+use taskpass_core::credential::{Credential, CredentialKind};
 use taskpass_core::key::KeyState;
+use taskpass_core::listing::list_hour;
 use taskpass_core::registry::RowKey;
 use taskpass_core::revocation::Selector;
 use taskpass_core::task::{EndReason, Ended, Task};
@@ -77,6 +78,17 @@ fn meta_key() -> impl Strategy<Value = MetaKey> {
     prop_oneof![Just(MetaKey::SettledSeq), Just(MetaKey::CrlNumber)]
 }
 
+fn kind() -> impl Strategy<Value = CredentialKind> {
+    prop_oneof![
+        Just(CredentialKind::Token),
+        Just(CredentialKind::Certificate)
+    ]
+}
+
+fn hour() -> impl Strategy<Value = u64> {
+    (0_u64..2).prop_map(|n| list_hour(at(0)) + n)
+}
+
 fn guard() -> impl Strategy<Value = Guard> {
     prop_oneof![
         (0_u8..2, 0_u64..3).prop_map(|(n, version)| Guard::Unchanged {
@@ -84,6 +96,7 @@ fn guard() -> impl Strategy<Value = Guard> {
             version
         }),
         (0_u8..6).prop_map(|n| Guard::TaskLive { id: a_task(n).id }),
+        (0_u8..6).prop_map(|n| Guard::NotEnded { id: a_task(n).id }),
         (0_u16..10, 0_u64..400).prop_map(|(n, iat)| Guard::NotRevoked(a_token(n, iat).facts())),
         (0_u8..3).prop_map(|n| Guard::EnrolmentPending { hash: digest(n) }),
         (0_u8..2, 0_u64..3, any::<bool>()).prop_map(|(n, generation, broken)| {
@@ -95,6 +108,11 @@ fn guard() -> impl Strategy<Value = Guard> {
         }),
         (counter(), 0_u64..5).prop_map(|(counter, limit)| Guard::Below { counter, limit }),
         (1_u8..5).prop_map(|n| Guard::NotStarted(a_key(n).unwrap())),
+        (kind(), hour(), 0_u64..3).prop_map(|(kind, hour, next)| Guard::NextPlace {
+            kind,
+            hour,
+            next
+        }),
         (meta_key(), proptest::option::of(0_u8..2)).prop_map(|(key, value)| Guard::MetaIs {
             key,
             value: value.map(|byte| vec![byte])
@@ -133,8 +151,13 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (0_u8..2).prop_map(|n| Change::PutKey(key(n, KeyState::Prepared))),
         2 => (0_u16..8).prop_map(|n| Change::Outbox(entry(n))),
         1 => proptest::collection::vec(0_u16..8, 0..4).prop_map(|ids| Change::Archived {
-            cursor: ArchiveCursor { next_index: 9, file: "f".to_owned(), length: 1 },
+            cursor: ArchiveCursor { log: "l".to_owned(), state: vec![9] },
             ids: ids.into_iter().map(|n| entry(n).id).collect(),
+        }),
+        2 => (kind(), hour(), 0_u64..3).prop_map(|(kind, hour, next)| Change::LeasePlaces {
+            kind,
+            hour,
+            next,
         }),
         1 => (meta_key(), 0_u8..2).prop_map(|(key, byte)| Change::PutMeta { key, value: vec![byte] }),
     ]
@@ -158,7 +181,8 @@ fn commit() -> impl Strategy<Value = Commit> {
 
 fn step() -> impl Strategy<Value = Step> {
     // Far enough for rules, whose ends lie beyond their causes by skew and staleness.
-    let before = (0_u64..1200).prop_map(at);
+    // Some beyond the hour, whose leases are over then.
+    let before = prop_oneof![4 => 0_u64..1200, 1 => 3500_u64..7300].prop_map(at);
     prop_oneof![
         8 => proptest::collection::vec(commit(), 1..6).prop_map(Step::Apply),
         2 => (before, 1_usize..5).prop_map(|(before, limit)| Step::Reap(before, limit)),

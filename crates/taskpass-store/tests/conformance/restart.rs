@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use taskpass_core::access::{Access, Risk, Stage, TokenAlg};
-use taskpass_core::key::KeyState;
-use taskpass_core::registry::{Agent, Operator, Role, Row, State, System, Target, Verifier};
+use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
+use taskpass_core::credential::CredentialKind;
+use taskpass_core::key::{KeyId, KeyState};
+use taskpass_core::registry::{
+    Agent, ClientKey, Operator, Role, Row, State, System, Target, Verifier,
+};
 use taskpass_core::revocation::Selector;
+use taskpass_core::secret::Sha256;
 use taskpass_core::ttl::{MAX_TOKEN_TTL, Ttl};
 use taskpass_store::{Change, Commit, MetaKey};
 
@@ -27,6 +31,12 @@ fn rows() -> Vec<Row> {
         labels: BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
         state: State::Suspended,
         created_at: at(1),
+        client_keys: vec![ClientKey {
+            id: KeyId::from_thumbprint(Sha256::of(b"client")),
+            jwk: "{}".to_owned(),
+            added_at: at(2),
+            until: at(8000),
+        }],
     };
     let odd = Ttl::new(Duration::from_nanos(1_000_000_001), MAX_TOKEN_TTL).unwrap();
     vec![
@@ -37,7 +47,8 @@ fn rows() -> Vec<Row> {
             uri: target(0),
             scopes: BTreeMap::from([("read".parse().unwrap(), Access::Actuate)]),
             risk: Risk::High,
-            token_alg: TokenAlg::EdDsa,
+            token_alg: TokenAlg::Es256,
+            token_profile: TokenProfile::Cloud,
             max_ttl: Some(MAX_TOKEN_TTL),
             state: State::Active,
         }),
@@ -91,6 +102,11 @@ pub(crate) fn keeps_everything(subject: &mut dyn Subject) {
         .change(Change::PutIdentity(broken))
         .change(Change::PutKey(key(0, KeyState::Active)))
         .change(Change::PutKey(key(1, KeyState::Tainted)))
+        .change(Change::LeasePlaces {
+            kind: CredentialKind::Certificate,
+            hour: 472_222,
+            next: 4096,
+        })
         .change(Change::PutMeta {
             key: MetaKey::PolicySet,
             value: vec![7; 32],

@@ -12,9 +12,9 @@ use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 use taskpass_store::{
-    ArchiveCursor, Backend, Batched, Birth, Commit, CommitError, Committed, Counter, MetaKey,
-    Model, Options, Outboxed, Page, Reader, Reaped, RedbBackend, Refusal, SharedRules, Store,
-    StoreError, redb_store,
+    ArchiveCursor, Backend, Batched, Birth, Commit, CommitError, Committed, Counter, LeasedPlaces,
+    MetaKey, Model, Options, Outboxed, Page, Reader, Reaped, RedbBackend, Refusal, SharedRules,
+    Store, StoreError, redb_store,
 };
 use tokio::runtime::Runtime;
 
@@ -303,6 +303,10 @@ impl<B: Backend> Reader for Through<B> {
 
     fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.runtime.block_on(self.store.meta(key))
+    }
+
+    fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError> {
+        self.runtime.block_on(self.store.leased_places())
     }
 
     fn outbox(&self, limit: usize) -> Result<Vec<Outboxed>, StoreError> {

@@ -113,6 +113,24 @@ pub(crate) fn ended_once(subject: &mut dyn Subject) {
         subject.reader().task(root.id).unwrap().unwrap().ended,
         Some(first)
     );
+    // Whoever records its end elsewhere too is told that it is not theirs; a task that a rule
+    // matches has not ended yet.
+    let other = task(4, 4, at(300), &[]);
+    subject.commit(start(&other)).unwrap();
+    subject
+        .commit(revoke(Selector::Task(other.id), at(6)))
+        .unwrap();
+    let mine = |task: &Task| end(task, second).guard(Guard::NotEnded { id: task.id });
+    assert_eq!(
+        subject.commit(mine(&root)).unwrap_err(),
+        over(&root).unwrap_err()
+    );
+    let outcomes = subject.apply(&[mine(&other), mine(&other)]);
+    assert!(outcomes[0].is_ok());
+    assert_eq!(
+        outcomes[1].as_ref().unwrap_err(),
+        &over(&other).unwrap_err()
+    );
     // Ending what is not there does nothing.
     let unknown = task(9, 0, at(50), &[]);
     subject.commit(end(&unknown, first)).unwrap();

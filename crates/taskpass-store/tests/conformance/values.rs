@@ -6,6 +6,7 @@ use taskpass_core::credential::{Credential, CredentialBody};
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Link, Principal};
 use taskpass_core::key::{KeyId, KeyPurpose, KeyRecord, KeyState};
+use taskpass_core::listing::ListPlace;
 use taskpass_core::registry::{Owner, Row, State};
 use taskpass_core::revocation::{RuleDraft, Selector};
 use taskpass_core::rng::SeededRng;
@@ -93,6 +94,7 @@ pub(crate) fn token(n: u16, task: &Task, issued_at: Timestamp, ends_at: Timestam
         key: key_id(0),
         decision: decision_id(n, issued_at),
         digest: Sha256::of(&n.to_be_bytes()),
+        listed: ListPlace::new(u32::from(n % 3), u32::from(n)).filter(|_| n % 5 != 4),
         body: CredentialBody::Token {
             target: target(0),
             scopes: vec!["read".parse().unwrap(), "write:x".parse().unwrap()],
@@ -166,11 +168,14 @@ pub(crate) fn key(n: u8, state: KeyState) -> KeyRecord {
         purpose: KeyPurpose::TaskIssuing,
         state,
         created_at: at(0),
+        activate_at: Some(at(2)),
         activated_at: Some(at(1)),
         retired_at: None,
         not_after: Some(at(1000)),
         public: vec![1, 2],
         certificate: Some(vec![3]),
+        chain: vec![vec![7], vec![8, 9]],
+        crl: Some(vec![10]),
         sealed: vec![4, 5, 6],
     }
 }

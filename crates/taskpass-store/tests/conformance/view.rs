@@ -56,9 +56,12 @@ pub(crate) fn view(reader: &dyn Reader) -> String {
         MetaKey::PolicySet,
         MetaKey::KeysVersion,
         MetaKey::Shutdown,
+        MetaKey::OldestLog,
+        MetaKey::ListKey,
     ] {
         say(&reader.meta(key).unwrap());
     }
+    say(&reader.leased_places().unwrap());
     let rules = reader.rules();
     say(&rules.newest_seq());
     say(&rules.after(0, MANY));

@@ -109,6 +109,7 @@ impl Builder {
                 addr: String::new(),
                 http: String::new(),
                 ops: String::new(),
+                oauth: String::new(),
             },
             _temp: temp,
         }
@@ -145,6 +146,7 @@ impl Builder {
                 addr: format!("https://127.0.0.1:{grpc}"),
                 http: url,
                 ops: format!("http://127.0.0.1:{ops}"),
+                oauth: String::new(),
             },
             _temp: temp,
         }
@@ -235,6 +237,7 @@ impl Broker {
             addr: take("TASKPASS_ADDR")?,
             http: take("TASKPASS_HTTP")?,
             ops: take("TASKPASS_OPS")?,
+            oauth: take("TASKPASS_OAUTH")?,
         })
     }
 

@@ -8,7 +8,7 @@ use taskpass_core::scope::ScopeName;
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::{Ancestor, MAX_DEPTH};
 
-use super::{Claims, ClaimsError, TASK_DETAILS_TYPE, TaskClaims};
+use super::{Claims, ClaimsError, StatusRef, TASK_DETAILS_TYPE, TaskClaims};
 use crate::strict::{Object, present};
 
 #[derive(Deserialize)]
@@ -25,6 +25,21 @@ struct Payload {
     authorization_details: Vec<Object<Details>>,
     #[serde(default, deserialize_with = "present")]
     cnf: Option<Object<Confirmation>>,
+    #[serde(default, deserialize_with = "present")]
+    status: Option<Object<Status>>,
+}
+
+/// Other ways to publish a status may stand beside ours.
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default, deserialize_with = "present")]
+    status_list: Option<Object<Listed>>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    idx: u64,
+    uri: String,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +102,7 @@ fn value<T: std::str::FromStr>(text: &str, claim: &'static str) -> Result<T, Cla
     text.parse().map_err(|_| ClaimsError::Value(claim))
 }
 
-pub(super) fn from_json(payload: &[u8]) -> Result<Claims, ClaimsError> {
+pub(super) fn from_json(payload: &[u8]) -> Result<(Claims, Option<StatusRef>), ClaimsError> {
     let Object(payload): Object<Payload> = serde_json::from_slice(payload)?;
     let scopes = payload
         .scope
@@ -98,7 +113,12 @@ pub(super) fn from_json(payload: &[u8]) -> Result<Claims, ClaimsError> {
         .cnf
         .map(|Object(cnf)| Sha256::from_base64url(&cnf.x5t_s256).ok_or(ClaimsError::Value("cnf")))
         .transpose()?;
-    Ok(Claims {
+    let listed = payload.status.and_then(|Object(status)| status.status_list);
+    let status = listed.map(|Object(listed)| StatusRef {
+        index: listed.idx,
+        uri: listed.uri,
+    });
+    let claims = Claims {
         subject: value(&payload.sub, "sub")?,
         audience: value(&payload.aud.0, "aud")?,
         client_id: value(&payload.client_id, "client_id")?,
@@ -110,7 +130,8 @@ pub(super) fn from_json(payload: &[u8]) -> Result<Claims, ClaimsError> {
         task: task(payload.authorization_details)?,
         bound_to,
         issuer: payload.iss,
-    })
+    };
+    Ok((claims, status))
 }
 
 fn task(details: Vec<Object<Details>>) -> Result<TaskClaims, ClaimsError> {

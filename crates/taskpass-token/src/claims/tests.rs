@@ -68,6 +68,52 @@ fn the_form_is_fixed() {
 }
 
 #[test]
+fn a_place_on_a_status_list_is_written_and_read() {
+    let claims = claims();
+    let status = StatusRef {
+        index: 131_071,
+        uri: "https://broker.example/status/472222-0".into(),
+    };
+    let json = claims.to_json_listed(Some(&status));
+    let claim = concat!(
+        r#","status":{"status_list":{"idx":131071,"#,
+        r#""uri":"https://broker.example/status/472222-0"}}}"#
+    );
+    assert_eq!(
+        json,
+        format!(
+            "{}{claim}",
+            claims.to_json().trim_end_matches('}').to_owned() + "}"
+        )
+    );
+    let read = Claims::from_json_listed(json.as_bytes()).unwrap();
+    assert_eq!(read, (claims.clone(), Some(status)));
+    assert_eq!(Claims::from_json(json.as_bytes()).unwrap(), claims);
+    let with = |status: &str| {
+        let json = json.replace(claim, &format!(r#","status":{status}}}"#));
+        Claims::from_json_listed(json.as_bytes()).map(|(_, status)| status)
+    };
+    for other in ["{}", r#"{"identifier_list":{"id":"x"}}"#] {
+        assert_eq!(with(other).unwrap(), None);
+    }
+    for bad in [
+        "null",
+        "[]",
+        "7",
+        r#"{"status_list":null}"#,
+        r#"{"status_list":[7,"u"]}"#,
+        r#"{"status_list":{"idx":7}}"#,
+        r#"{"status_list":{"uri":"u"}}"#,
+        r#"{"status_list":{"idx":-1,"uri":"u"}}"#,
+        r#"{"status_list":{"idx":"7","uri":"u"}}"#,
+        r#"{"status_list":{"idx":7,"idx":8,"uri":"u"}}"#,
+        r#"{"status_list":{"idx":7,"uri":"u"},"status_list":{"idx":7,"uri":"u"}}"#,
+    ] {
+        assert!(with(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn strangers_are_ignored_and_a_lone_audience_may_stand_in_an_array() {
     let claims = claims();
     let json = claims.to_json();

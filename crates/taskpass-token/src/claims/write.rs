@@ -10,7 +10,7 @@ use taskpass_core::scope::{ScopeName, TargetUri};
 use taskpass_core::spiffe::SpiffeId;
 use taskpass_core::task::Ancestor;
 
-use super::{Claims, TASK_DETAILS_TYPE};
+use super::{Claims, StatusRef, TASK_DETAILS_TYPE};
 
 #[derive(Serialize)]
 struct Payload<'a> {
@@ -27,6 +27,19 @@ struct Payload<'a> {
     authorization_details: [Details<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    status_list: Listed<'a>,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    idx: u64,
+    uri: &'a str,
 }
 
 #[derive(Serialize)]
@@ -75,7 +88,7 @@ fn display<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok,
     serializer.collect_str(value)
 }
 
-pub(super) fn to_json(claims: &Claims) -> String {
+pub(super) fn to_json(claims: &Claims, status: Option<&StatusRef>) -> String {
     let payload = Payload {
         iss: &claims.issuer,
         sub: &claims.subject,
@@ -96,6 +109,12 @@ pub(super) fn to_json(claims: &Claims) -> String {
         }],
         cnf: claims.bound_to.map(|sha| Confirmation {
             x5t_s256: sha.base64url(),
+        }),
+        status: status.map(|status| Status {
+            status_list: Listed {
+                idx: status.index,
+                uri: &status.uri,
+            },
         }),
     };
     // Strings, integers and sequences of them: there is nothing here that JSON cannot hold.

@@ -4,6 +4,7 @@
 //! themselves; the others help to build paths when a peer sends its certificate alone, so that every
 //! path shows its root, and a tainted root ends what is below it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject as _;
@@ -13,10 +14,15 @@ use taskpass_core::key::KeyId;
 use taskpass_core::secret::Sha256;
 use taskpass_core::spiffe::TrustDomain;
 use taskpass_token::{Jwk, PublicKey, spki};
-use webpki::{EndEntityCert, Error as PathError, KeyUsage, VerifiedPath};
+use webpki::{
+    EndEntityCert, Error as PathError, ExpirationPolicy, KeyUsage, RevocationCheckDepth,
+    RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
+};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::crl::List;
 use super::{CertificateError, VerifiedCertificate, shape};
+use crate::refusal::Refusal;
 
 /// The most certificates that are looked at beside the leaf.
 const MAX_INTERMEDIATES: usize = 4;
@@ -43,6 +49,7 @@ pub(crate) struct Anchors {
 
 #[derive(Debug)]
 struct Root {
+    der: CertificateDer<'static>,
     anchor: TrustAnchor<'static>,
     key: KeyId,
     not_before: Timestamp,
@@ -84,33 +91,10 @@ impl Anchors {
         if intermediates.len() > MAX_INTERMEDIATES {
             return Err(CertificateError::Path);
         }
-        let chain: Vec<_> = intermediates
-            .iter()
-            .map(|der| CertificateDer::from(*der))
-            .chain(self.issuing.iter().cloned())
-            .collect();
-        // A path library believes an anchor for ever; a root's own end is looked at here, because the
-        // rule that would distrust its key is forgotten then.
-        let roots: Vec<_> = self
-            .roots
-            .iter()
-            .filter(|root| root.not_before <= now && now <= root.not_after)
-            .map(|root| root.anchor.clone())
-            .collect();
+        let material = self.material(intermediates, now);
         let der = CertificateDer::from(leaf);
         let end = EndEntityCert::try_from(&der).map_err(|error| of_path(&error))?;
-        let time = UnixTime::since_unix_epoch(Duration::from_secs(now.secs()));
-        let path = end
-            .verify_for_usage(
-                &[webpki::ring::ECDSA_P256_SHA256],
-                &roots,
-                &chain,
-                time,
-                KeyUsage::client_auth(),
-                None,
-                None,
-            )
-            .map_err(|error| of_path(&error))?;
+        let path = material.path(&end, None).map_err(|error| of_path(&error))?;
         let (issuer, authorities, root) = keys_of(&path)?;
         Ok(VerifiedCertificate {
             claims: shape::read(leaf, trust_domain, now)?,
@@ -118,7 +102,85 @@ impl Anchors {
             issuer,
             authorities,
             root,
+            trust_domain: trust_domain.clone(),
         })
+    }
+
+    /// Whether the lists, all of them of authorities in the certificate's path, vouch for every step
+    /// of it now.
+    pub(super) fn check_lists(
+        &self,
+        leaf: &[u8],
+        intermediates: &[&[u8]],
+        lists: &[Arc<List>],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let lists: Vec<_> = lists.iter().map(|list| list.crl()).collect();
+        let lists = RevocationOptionsBuilder::new(&lists)
+            .map_err(|_| Refusal::NotListed)?
+            .with_depth(RevocationCheckDepth::Chain)
+            .with_status_policy(UnknownStatusPolicy::Deny)
+            .with_expiration_policy(ExpirationPolicy::Enforce)
+            .build();
+        let material = self.material(intermediates, now);
+        let der = CertificateDer::from(leaf);
+        let unreadable = |error| Refusal::Certificate(of_path(&error));
+        let end = EndEntityCert::try_from(&der).map_err(unreadable)?;
+        match material.path(&end, Some(lists)) {
+            Ok(_) => Ok(()),
+            Err(PathError::CertRevoked) => Err(Refusal::Listed),
+            Err(PathError::UnknownRevocationStatus) => Err(Refusal::NotListed),
+            Err(PathError::CrlExpired { .. }) => Err(Refusal::ListStale),
+            Err(error) => Err(unreadable(error)),
+        }
+    }
+
+    /// The certificates of every authority that we know.
+    pub(super) fn authorities(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let roots = self.roots.iter().map(|root| &root.der);
+        roots.chain(&self.issuing)
+    }
+
+    /// What a path can be built of.
+    fn material<'a>(&'a self, intermediates: &'a [&'a [u8]], now: Timestamp) -> Material<'a> {
+        let sent = intermediates.iter().map(|der| CertificateDer::from(*der));
+        // A path library believes an anchor for ever; a root's own end is looked at here, because the
+        // rule that would distrust its key is forgotten then.
+        let roots = self
+            .roots
+            .iter()
+            .filter(|root| root.not_before <= now && now <= root.not_after);
+        Material {
+            chain: sent.chain(self.issuing.iter().cloned()).collect(),
+            roots: roots.map(|root| root.anchor.clone()).collect(),
+            time: UnixTime::since_unix_epoch(Duration::from_secs(now.secs())),
+        }
+    }
+}
+
+struct Material<'a> {
+    chain: Vec<CertificateDer<'a>>,
+    roots: Vec<TrustAnchor<'static>>,
+    time: UnixTime,
+}
+
+impl Material<'_> {
+    fn path<'p>(
+        &'p self,
+        end: &'p EndEntityCert<'p>,
+        lists: Option<RevocationOptions<'_>>,
+    ) -> Result<VerifiedPath<'p>, PathError> {
+        let algorithms = &[webpki::ring::ECDSA_P256_SHA256];
+        let usage = KeyUsage::client_auth();
+        end.verify_for_usage(
+            algorithms,
+            &self.roots,
+            &self.chain,
+            self.time,
+            usage,
+            lists,
+            None,
+        )
     }
 }
 
@@ -145,6 +207,7 @@ impl Root {
             not_after: instant(parsed.validity().not_after.timestamp())
                 .plus(Duration::from_millis(999)),
             anchor: anchor.to_owned(),
+            der: der.clone(),
         }))
     }
 }

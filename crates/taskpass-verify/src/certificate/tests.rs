@@ -358,4 +358,14 @@ proptest! {
         der.push(0);
         prop_assert!(verifier.verify_certificate(&der, &[]).is_err());
     }
+
+    #[test]
+    fn any_bytes_are_refused(bytes: Vec<u8>) {
+        let world = World::new();
+        let verifier = world.verifier();
+        prop_assert!(verifier.verify_certificate(&bytes, &[]).is_err());
+        // Sent along with a good one they may be refused or passed over, never more.
+        let stranger = World::new().certificate();
+        prop_assert!(verifier.verify_certificate(&stranger, &[&bytes]).is_err());
+    }
 }

@@ -19,7 +19,7 @@ fn of_task(seq: u64) -> Rule {
     rule(seq, Selector::Task(task_id(seq)), NOW)
 }
 
-fn judge(shared: &Shared, task: u64) -> Result<(), Refusal> {
+fn judge(shared: &Shared, task: u64) -> Result<View, Refusal> {
     shared.judge(&facts(task), &[], Staleness::default(), Duration::ZERO)
 }
 

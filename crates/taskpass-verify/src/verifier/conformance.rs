@@ -10,6 +10,7 @@ use taskpass_core::access::{Stage, TokenAlg};
 use taskpass_core::grant::{Ask, Basis, Grant};
 use taskpass_core::id::DecisionId;
 use taskpass_core::identity::Principal;
+use taskpass_core::listing::{ListId, list_hour};
 use taskpass_core::name::AgentName;
 use taskpass_core::revocation::Selector;
 use taskpass_core::rng::SeededRng;
@@ -20,11 +21,12 @@ use taskpass_core::task::Ancestor;
 use taskpass_core::time::ManualClock;
 use taskpass_core::{ScopeName, ttl};
 use taskpass_issuer::{
-    CertificateTerms, CsrKey, Hierarchy, Issuer, IssuerConfig, KeyEncryptionKey, ServerNames,
-    SignedCertificate, SignedToken, TaskFacts, TokenTerms,
+    CertificateTerms, CrlEntry, CrlReason, CsrKey, Hierarchy, Issuer, IssuerConfig,
+    KeyEncryptionKey, ServerNames, SignedCertificate, SignedToken, TaskFacts, TokenTerms,
 };
 
 use super::*;
+use crate::certificate::CrlVerifier;
 use crate::refusal::Reason;
 use crate::testing::{ISSUER, NOW, key, ledger, rule, task_id};
 
@@ -273,4 +275,42 @@ fn the_feeds_key_signs_what_the_feed_expects() {
     assert_eq!(beat.verify(&key, &signature), Ok(()));
     // And no token is ever checked with it.
     assert!(real.issuer.jwks(NOW).get(key.id()).is_none());
+}
+
+/// The broker's own lists: taken, enforced, and over after five minutes.
+#[test]
+fn the_brokers_lists_are_taken() {
+    let real = Real::new();
+    let anchors = real.issuer.anchors(Hierarchy::Task, NOW);
+    let clock = Arc::new(real.clock.clone());
+    let lists = CrlVerifier::new("example.org".parse().unwrap(), &anchors, clock).unwrap();
+    let (good, bad) = (
+        real.certificate(Duration::from_mins(15)),
+        real.certificate(Duration::from_mins(15)),
+    );
+    let id = ListId {
+        hour: list_hour(good.credential.expires_at()),
+        list: 0,
+    };
+    let authority = real
+        .issuer
+        .authorities(Hierarchy::Task, NOW)
+        .into_iter()
+        .find(|view| view.key == good.credential.key)
+        .unwrap();
+    let entry = CrlEntry {
+        id: bad.credential.id,
+        at: NOW,
+        reason: CrlReason::PrivilegeWithdrawn,
+    };
+    let list = real.issuer.crl(&authority.id, id, &[entry], 1, NOW);
+    lists.take(&list.unwrap()).unwrap();
+    let ask = |der: &[u8]| lists.verify_certificate(der, &[]);
+    assert!(matches!(ask(&good.der), Err(Refusal::NotListed)));
+    let root = real.issuer.root_crl(Hierarchy::Task, NOW).unwrap();
+    lists.take(&root).unwrap();
+    assert!(ask(&good.der).is_ok());
+    assert!(matches!(ask(&bad.der), Err(Refusal::Listed)));
+    real.clock.advance(Duration::from_mins(5));
+    assert!(matches!(ask(&good.der), Err(Refusal::ListStale)));
 }

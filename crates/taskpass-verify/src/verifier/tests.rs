@@ -1,3 +1,5 @@
+mod tampered;
+
 use std::time::Duration;
 
 use taskpass_core::Timestamp;
@@ -7,6 +9,7 @@ use taskpass_core::time::Clock as _;
 use super::*;
 use crate::refusal::Reason;
 use crate::testing::{NOW, World, jwk, ledger, rule, task_id};
+use crate::token::UnverifiedToken;
 
 fn reason<T>(outcome: Result<T, Refusal>) -> Option<Reason> {
     outcome.err().map(|refusal| refusal.reason())

@@ -57,6 +57,9 @@ pub(crate) struct CertArgs {
     /// How long it lives, such as 10m; 15m if absent, at most 24h
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) ttl: Option<String>,
+    /// What it is for: client, or spiffe-svid to be a server as well, which a policy must permit
+    #[arg(long, value_name = "PROFILE", default_value = "client")]
+    pub(crate) profile: String,
     /// Certify the key of this request (PKCS#10, PEM or DER) instead of making one
     #[arg(long, value_name = "FILE")]
     pub(crate) csr: Option<PathBuf>,

@@ -46,7 +46,7 @@ pub(crate) struct SelectorArgs {
     #[arg(long, value_name = "URI")]
     pub(crate) target: Option<String>,
     /// Whatever a signing key signed
-    #[arg(long, value_name = "KEY_ID")]
+    #[arg(long, value_name = "KEY_ID", allow_hyphen_values = true)]
     pub(crate) key: Option<String>,
     /// Every credential of every task; the broker issues nothing until `taskpass resume --all`
     #[arg(long)]

@@ -74,6 +74,18 @@ fn every_command_says_what_it_does() {
         "taskpass verify",
         "taskpass watch revocations",
         "taskpass keys list",
+        "taskpass policy validate",
+        "taskpass policy test",
+        "taskpass policy explain",
+        "taskpass policy who-can",
+        "taskpass policy what-can",
+        "taskpass audit tail",
+        "taskpass audit query",
+        "taskpass audit checkpoint",
+        "taskpass audit export",
+        "taskpass audit verify",
+        "taskpass audit proof",
+        "taskpass audit verify-proof",
     ] {
         assert!(names.contains(&expected), "{expected} is not in {names:#?}");
     }
@@ -168,6 +180,38 @@ fn what_is_malformed_and_what_is_for_us_to_judge() {
             "taskpass watch revocations --after-seq 5",
             Err(ErrorKind::MissingRequiredArgument),
         ),
+        ("taskpass audit verify audit", Ok(())),
+        (
+            "taskpass audit verify audit --since c --key k --key l",
+            Ok(()),
+        ),
+        ("taskpass audit export --out audit", Ok(())),
+        (
+            "taskpass audit export --format jsonl --out f --log 2026-11",
+            Ok(()),
+        ),
+        ("taskpass audit tail --from 5 --log nonsense", Ok(())),
+        ("taskpass audit verify-proof f", Ok(())),
+        (
+            "taskpass audit export --format csv --out f",
+            Err(ErrorKind::InvalidValue),
+        ),
+        (
+            "taskpass audit export",
+            Err(ErrorKind::MissingRequiredArgument),
+        ),
+        (
+            "taskpass audit verify",
+            Err(ErrorKind::MissingRequiredArgument),
+        ),
+        (
+            "taskpass audit query --all --limit 5",
+            Err(ErrorKind::ArgumentConflict),
+        ),
+        (
+            "taskpass audit tail --from -1",
+            Err(ErrorKind::UnknownArgument),
+        ),
         (
             "taskpass run --purpose p",
             Err(ErrorKind::InvalidSubcommand),
@@ -191,5 +235,17 @@ fn no_option_takes_a_secret() {
                 "{path} --{long}"
             );
         }
+    }
+}
+
+#[test]
+fn a_key_s_id_may_begin_with_a_hyphen() {
+    for line in [
+        "taskpass keys rotate -Aki2M-Uq71 --now",
+        "taskpass keys rotate --now -Aki2M-Uq71",
+        "taskpass keys taint -Aki2M-Uq71 --reason r",
+        "taskpass revoke --key -Aki2M-Uq71 --reason r",
+    ] {
+        assert_eq!(kind(line), Ok(()), "{line}");
     }
 }

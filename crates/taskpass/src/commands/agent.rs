@@ -1,5 +1,7 @@
 //! `taskpass agent …`.
 
+mod client_key;
+
 use taskpass_api::v1::principal;
 use taskpass_api::v1::{self, Kind, entry};
 use taskpass_core::Timestamp;
@@ -89,7 +91,7 @@ fn change(agent: &mut v1::Agent, args: &AgentUpdateArgs, now: Timestamp) -> Resu
     if args.no_labels || !args.labels.is_empty() {
         agent.labels = values::labels(&args.labels)?;
     }
-    Ok(())
+    client_key::change(agent, args, now)
 }
 
 async fn promote(context: &Context, args: AgentPromoteArgs) -> Result<(), CliError> {

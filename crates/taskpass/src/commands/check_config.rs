@@ -31,6 +31,7 @@ struct Checked {
     grpc: String,
     http: String,
     ops: String,
+    oauth: Option<String>,
     policy_set: String,
     policies: Vec<String>,
 }
@@ -38,12 +39,13 @@ struct Checked {
 impl View for Checked {
     fn text(&self, _: &Ink) -> String {
         format!(
-            "{} is good.\n  data      {}\n  grpc      {}\n  http      {}\n  ops       {}\n  policies  {} (set {})\n",
+            "{} is good.\n  data      {}\n  grpc      {}\n  http      {}\n  ops       {}\n  oauth     {}\n  policies  {} (set {})\n",
             self.file,
             self.data,
             self.grpc,
             self.http,
             self.ops,
+            self.oauth.as_deref().unwrap_or("off"),
             self.policies.join(", "),
             self.policy_set.chars().take(12).collect::<String>(),
         )
@@ -61,6 +63,7 @@ pub(crate) async fn run(context: &Context, args: CheckConfigArgs) -> Result<(), 
         grpc: config.grpc.to_string(),
         http: config.http.to_string(),
         ops: config.ops.to_string(),
+        oauth: config.oauth.map(|address| address.to_string()),
         policy_set: policies.hash().to_string(),
         policies: policies.policy_ids(),
     })

@@ -28,7 +28,9 @@ mod tests {
         for shell in Shell::value_variants() {
             let script = String::from_utf8(script(*shell)).unwrap();
             assert!(
-                script.contains("enrol-token") && script.contains("introspect"),
+                ["enrol-token", "introspect", "verify-proof"]
+                    .iter()
+                    .all(|word| script.contains(word)),
                 "{shell}"
             );
         }

@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 use taskpass_broker::{Limits, first_rows};
 use taskpass_issuer::KeyEncryptionKey;
-use taskpass_server::{HttpTls, Listeners, Settings, TransportLimits};
+use taskpass_server::{CheckpointExport, HttpTls, Listeners, Settings, TransportLimits};
 use taskpass_store::{Birth, Store as _};
 
 use crate::commands::init;
@@ -46,6 +46,9 @@ pub(crate) struct DevArgs {
     /// Where to listen for health and metrics [default: as before, or 127.0.0.1:7490]
     #[arg(long, value_name = "ADDR")]
     pub(crate) ops: Option<SocketAddr>,
+    /// Where to listen for OAuth [default: as before, or 127.0.0.1:7444; any port if --http has 0]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) oauth: Option<SocketAddr>,
     /// How long expired records can still be read
     #[arg(long, value_name = "TIME", default_value = "1m")]
     pub(crate) retention: String,
@@ -58,6 +61,7 @@ struct Ready {
     addr: String,
     http: String,
     ops: String,
+    oauth: String,
     identity: String,
     #[serde(skip)]
     env: String,
@@ -108,6 +112,7 @@ pub(crate) async fn run(context: &Context, args: DevArgs) -> Result<(), CliError
         grpc: host::bind("gRPC", addresses.grpc).await?,
         http: host::bind("public HTTP", addresses.http).await?,
         ops: host::bind("health and metrics", addresses.ops).await?,
+        oauth: Some(host::bind("OAuth", addresses.oauth).await?),
     };
     let addresses = Addresses::of(&listeners)?;
     // Before anything is made: a restart after a cut-off start must find the issuer's port.
@@ -205,8 +210,12 @@ async fn start(
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
         http_tls: HttpTls::Plain,
+        policies: None,
+        oauth_url: None,
         reflection: true,
         log_folder: layout.audit(),
+        keep_months: None,
+        checkpoint_export: CheckpointExport::default(),
         reap_interval: Duration::from_secs(1),
         archive_interval: Duration::from_millis(250),
         limits: TransportLimits::default(),
@@ -234,12 +243,13 @@ fn ready(layout: &Layout, addresses: &Addresses) -> Ready {
         addr: format!("https://{}", addresses.grpc),
         http: format!("http://{}", addresses.http),
         ops: format!("http://{}", addresses.ops),
+        oauth: format!("https://{}", addresses.oauth),
         identity: absolute.identities().join("operator").display().to_string(),
         env: String::new(),
     };
     ready.env = format!(
-        "export TASKPASS_ADDR={}\nexport TASKPASS_HTTP={}\nexport TASKPASS_OPS={}\nexport TASKPASS_IDENTITY='{}'\n",
-        ready.addr, ready.http, ready.ops, ready.identity
+        "export TASKPASS_ADDR={}\nexport TASKPASS_HTTP={}\nexport TASKPASS_OPS={}\nexport TASKPASS_OAUTH={}\nexport TASKPASS_IDENTITY='{}'\n",
+        ready.addr, ready.http, ready.ops, ready.oauth, ready.identity
     );
     ready
 }

@@ -55,6 +55,7 @@ fn token_request(args: TokenArgs) -> Result<v1::IssueTokenRequest, CliError> {
 
 async fn certificate(context: &Context, args: CertArgs) -> Result<(), CliError> {
     let ttl = values::maybe_ttl(args.ttl.as_deref(), MAX_CERTIFICATE_TTL)?;
+    let profile = values::certificate_profile(&args.profile)?;
     // Whatever can fail on this side comes before a certificate is issued.
     let (csr, key) = request_for(args.csr.as_deref())?;
     let folder = CertFolder::open(&args.out, key.is_none())?;
@@ -62,6 +63,7 @@ async fn certificate(context: &Context, args: CertArgs) -> Result<(), CliError> 
         task_id: args.task,
         csr: csr.into(),
         ttl,
+        profile: profile.into(),
     };
     let mut credentials = context.session().await?.credentials();
     let reply = credentials.issue_certificate(request).await?.into_inner();

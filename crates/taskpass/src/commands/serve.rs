@@ -55,13 +55,21 @@ pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<(), CliErr
         grpc: host::bind("gRPC", config.grpc).await?,
         http: host::bind("public HTTP", config.http).await?,
         ops: host::bind("health and metrics", config.ops).await?,
+        oauth: match config.oauth {
+            Some(address) => Some(host::bind("OAuth", address).await?),
+            None => None,
+        },
     };
     let settings = Settings {
         dns_names: config.grpc_dns,
         ip_addresses: config.grpc_ips,
         http_tls: config.http_tls,
+        oauth_url: config.oauth_url,
         reflection: false,
+        policies: config.policies.clone(),
         log_folder: config.log_folder,
+        keep_months: config.keep_months,
+        checkpoint_export: config.checkpoint_export,
         reap_interval: config.reap_interval,
         archive_interval: config.archive_interval,
         limits: config.transport,

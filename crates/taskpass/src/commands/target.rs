@@ -37,6 +37,7 @@ fn target(args: &TargetRegisterArgs) -> Result<v1::Target, CliError> {
         scopes: values::target_scopes(&args.scopes)?,
         risk: values::risk(&args.risk)?.into(),
         token_alg: values::token_alg(&args.token_alg)?.into(),
+        token_profile: values::token_profile(&args.token_profile)?.into(),
         max_ttl: values::maybe_ttl(args.max_ttl.as_deref(), MAX_TOKEN_TTL)?,
         ..v1::Target::default()
     })
@@ -60,6 +61,9 @@ fn change(target: &mut v1::Target, args: &TargetUpdateArgs) -> Result<(), CliErr
     }
     if let Some(risk) = &args.risk {
         target.risk = values::risk(risk)?.into();
+    }
+    if let Some(profile) = &args.token_profile {
+        target.token_profile = values::token_profile(profile)?.into();
     }
     if let Some(alg) = &args.token_alg {
         target.token_alg = values::token_alg(alg)?.into();

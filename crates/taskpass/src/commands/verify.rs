@@ -235,9 +235,17 @@ fn failure(reason: Reason, refusal: &Refusal) -> CliError {
         Reason::Stale => "FEED_STALE",
         Reason::KeysStale => "KEYS_STALE",
     };
-    let error = match refusal.source() {
-        Some(cause) => CliError::new(word, cause.to_string()),
-        None => CliError::new(word, refusal.to_string()),
+    let mut said = Vec::new();
+    let mut cause = refusal.source();
+    while let Some(error) = cause {
+        said.push(error.to_string());
+        cause = error.source();
+    }
+    let error = if said.is_empty() {
+        CliError::new(word, refusal.to_string())
+    } else {
+        // From what was refused down to what is wrong with it.
+        CliError::new(word, said.join(": "))
     };
     match refusal {
         Refusal::CertificateMissing => error.hint("give the certificate with --cert FILE"),

@@ -9,11 +9,12 @@ use taskpass_broker::Limits;
 use taskpass_core::ttl::{self, Ttl};
 use taskpass_server::{HttpTls, TransportLimits};
 
+use super::audit::Audit;
 use super::{Config, KekSource};
 
 /// A duration in humantime's notation, such as `90s` or `5m`.
 #[derive(Debug, Clone, Copy)]
-struct Time(Duration);
+pub(super) struct Time(pub(super) Duration);
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -37,6 +38,8 @@ pub(super) struct File {
     http: Http,
     #[serde(default)]
     ops: Ops,
+    #[serde(default)]
+    oauth: Oauth,
     #[serde(default)]
     policy: Policy,
     #[serde(default)]
@@ -89,6 +92,13 @@ struct Ops {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Oauth {
+    listen: Option<SocketAddr>,
+    url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Policy {
     dir: Option<PathBuf>,
 }
@@ -109,14 +119,6 @@ struct Issue {
 struct Reaper {
     interval: Option<Time>,
     retention: Option<Time>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Audit {
-    dir: Option<PathBuf>,
-    interval: Option<Time>,
-    outbox_limit: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -155,16 +157,15 @@ impl File {
         let data = folder.join(&self.data);
         let http = self.http.listen.unwrap_or(HTTP);
         let http_tls = http_tls(&self.http, http, folder)?;
-        let outbox_limit = self.audit.outbox_limit.unwrap_or(200_000);
-        if outbox_limit < 1_000 {
-            return Err("audit.outbox_limit: at least 1000 entries".to_owned());
-        }
+        let log_folder = self.audit.folder(folder, &data);
         let limits = limits(&self.issue, &self.reaper)?;
+        oauth(&self.oauth)?;
         Ok(Config {
-            log_folder: self
-                .audit
-                .dir
-                .map_or_else(|| data.join("audit"), |dir| folder.join(dir)),
+            keep_months: self.audit.keep_months()?,
+            checkpoint_export: self.audit.export(folder, &log_folder)?,
+            archive_interval: self.audit.interval()?,
+            outbox_limit: self.audit.outbox_limit()?,
+            log_folder,
             kek: kek(self.key_encryption_key, folder)?,
             policies: self.policy.dir.map(|dir| folder.join(dir)),
             grpc: self.grpc.listen.unwrap_or(GRPC),
@@ -174,16 +175,13 @@ impl File {
             http_tls,
             behind_tls_proxy: self.http.behind_tls_proxy,
             ops: self.ops.listen.unwrap_or(OPS),
+            oauth: self.oauth.listen,
+            oauth_url: self.oauth.url,
             limits,
             reap_interval: positive(
                 "reaper.interval",
                 self.reaper.interval,
                 Duration::from_secs(10),
-            )?,
-            archive_interval: positive(
-                "audit.interval",
-                self.audit.interval,
-                Duration::from_millis(250),
             )?,
             transport: transport(&self.transport)?,
             cache_bytes: self
@@ -191,7 +189,6 @@ impl File {
                 .cache_mib
                 .unwrap_or(256)
                 .saturating_mul(1024 * 1024),
-            outbox_limit,
             log_filter: self.log.filter.unwrap_or_else(|| "info".to_owned()),
             log_json: self.log.json,
             data,
@@ -226,6 +223,30 @@ fn http_tls(http: &Http, listen: SocketAddr, folder: &Path) -> Result<HttpTls, S
         )),
         _ => Err("http: `cert` and `key` go together".to_owned()),
     }
+}
+
+/// Clients must be told where the front is, in a form that they can put a path behind.
+fn oauth(oauth: &Oauth) -> Result<(), String> {
+    match (&oauth.listen, &oauth.url) {
+        (None, Some(_)) => Err("oauth.url: there is no `oauth.listen`".to_owned()),
+        (Some(listen), None) if !listen.ip().is_loopback() => Err(format!(
+            "oauth.listen: {listen} is not loopback, so say how clients reach it: `oauth.url = \
+             \"https://…\"`"
+        )),
+        (_, Some(url)) if !is_base(url) => Err(format!(
+            "oauth.url: `{url}` is not like https://broker.example:7444"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn is_base(url: &str) -> bool {
+    url.parse::<http::Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("https")
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.path_and_query().is_none_or(|rest| rest.as_str() == "/")
+            && !url.contains(['@', '#', '?'])
+    })
 }
 
 fn names(names: Vec<String>) -> Result<Vec<String>, String> {
@@ -291,7 +312,11 @@ fn life(key: &str, asked: Option<Time>, default: Ttl, max: Ttl) -> Result<Ttl, S
     }
 }
 
-fn positive(key: &str, asked: Option<Time>, default: Duration) -> Result<Duration, String> {
+pub(super) fn positive(
+    key: &str,
+    asked: Option<Time>,
+    default: Duration,
+) -> Result<Duration, String> {
     let time = asked.map_or(default, |time| time.0);
     if time < Duration::from_millis(10) {
         return Err(format!("{key}: at least 10ms"));

@@ -46,6 +46,15 @@ fn the_full_sample_shows_the_defaults() {
         )
     );
     assert_eq!(
+        (full.oauth, full.oauth_url),
+        (least.oauth, least.oauth_url),
+        "there is none unless it is asked for"
+    );
+    assert_eq!(
+        (full.keep_months, full.checkpoint_export),
+        (least.keep_months, least.checkpoint_export)
+    );
+    assert_eq!(
         (
             full.cache_bytes,
             full.outbox_limit,
@@ -63,11 +72,16 @@ fn the_full_sample_shows_the_defaults() {
 
 #[test]
 fn every_option_is_in_the_full_sample() {
-    // Each key of the file's types, as they are spelt in config/file.rs.
-    let source = include_str!("file.rs");
+    // Each key of the file's types, as they are spelt in the code.
+    let source = [include_str!("file.rs"), include_str!("audit.rs")].concat();
     let full = sample("taskpass.full.toml");
+    let mut in_type = false;
     let keys = source
         .lines()
+        .filter(|line| {
+            in_type = (in_type || line.contains("struct ")) && *line != "}";
+            in_type
+        })
         .map(str::trim)
         .filter_map(|line| line.strip_suffix(','))
         .filter_map(|line| line.split_once(": Option<"))
@@ -105,9 +119,46 @@ fn what_is_wrong_is_named() {
         ),
         ("[grpc]\nnames = [\"a b\"]", "grpc.names"),
         ("[grpc]\nlisten = \"nowhere\"", "listen"),
+        ("[oauth]\nlisten = \"0.0.0.0:1\"", "oauth.url"),
+        ("[oauth]\nurl = \"https://b\"", "no `oauth.listen`"),
+        (
+            "[oauth]\nlisten = \"127.0.0.1:1\"\nurl = \"http://b\"",
+            "oauth.url",
+        ),
+        (
+            "[oauth]\nlisten = \"127.0.0.1:1\"\nurl = \"https://b/x\"",
+            "oauth.url",
+        ),
+        (
+            "[oauth]\nlisten = \"127.0.0.1:1\"\nurl = \"https://u@b\"",
+            "oauth.url",
+        ),
+        ("[oauth]\nlisten = \"127.0.0.1:1\"\ncert = \"c\"", "cert"),
         ("[reaper]\ninterval = \"0s\"", "reaper.interval"),
         ("[transport]\nstreams = 0", "transport.streams"),
         ("[audit]\noutbox_limit = 1", "audit.outbox_limit"),
+        ("[audit]\ninterval = \"1001ms\"", "audit.interval"),
+        ("[audit]\ninterval = \"1ms\"", "audit.interval"),
+        ("[audit]\nkeep_months = 1", "audit.keep_months"),
+        ("[audit]\nkeep_months = -1", "keep_months"),
+        ("[audit.export]", "name a `file`"),
+        ("[audit.export]\ncommand = []", "audit.export.command"),
+        ("[audit.export]\ncommand = [\" \"]", "audit.export.command"),
+        (
+            "[audit.export]\ncommand = [\"a\", \"\\u0000\"]",
+            "zero byte",
+        ),
+        ("[audit.export]\ncommand = \"a b\"", "command"),
+        ("[audit.export]\nfile = \"..\"", "names no file"),
+        (
+            "[audit.export]\nfile = \"/var/lib/taskpass/audit/checkpoint\"",
+            "not in the folder",
+        ),
+        (
+            "[audit.export]\nfile = \"c\"\ninterval = \"999ms\"",
+            "audit.export.interval",
+        ),
+        ("[audit.export]\nurl = \"x\"", "url"),
     ] {
         let message = with(more);
         assert!(message.contains(expected), "{more}: {message}");
@@ -119,4 +170,18 @@ fn what_is_wrong_is_named() {
             .unwrap_err()
             .contains("key_encryption_key")
     );
+}
+
+#[test]
+fn checkpoints_go_where_it_says() {
+    let config = parse(&format!(
+        "{LEAST}[audit]\nkeep_months = 2\n[audit.export]\nfile = \"c\"\n\
+         command = [\"sink\", \"-q\"]\ninterval = \"1s\""
+    ))
+    .unwrap();
+    assert_eq!(config.keep_months, Some(2));
+    let export = config.checkpoint_export;
+    assert_eq!(export.file.as_deref(), Some(Path::new("/etc/taskpass/c")));
+    assert_eq!(export.command.unwrap(), ["sink", "-q"]);
+    assert_eq!(export.interval, Duration::from_secs(1));
 }

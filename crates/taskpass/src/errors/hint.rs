@@ -11,7 +11,28 @@ pub(super) fn for_reason(reason: &str, metadata: &BTreeMap<String, String>) -> O
             .get("error_id")
             .map(|id| format!("look for {id} in the broker's log"));
     }
-    text(reason).map(str::to_owned)
+    let named = metadata.get("field").map(String::as_str);
+    let hint = match (reason, named) {
+        ("INVALID_FIELD", Some(named)) => field(named),
+        _ => None,
+    };
+    hint.or_else(|| text(reason)).map(str::to_owned)
+}
+
+/// Fields that have no reason of their own.
+fn field(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "kind" | "outcome" => "docs/AUDIT_LOG.md says which entries have which kind and outcome",
+        "task_id" => "`taskpass task list` shows the ids of tasks",
+        "credential_id" => "`taskpass issue` and `taskpass introspect` print the id",
+        "from_index" => {
+            "`taskpass audit checkpoint` says how far the log goes; without --from only what comes is printed"
+        }
+        "page_token" => {
+            "take the next_page_token of the page before, with the same filter, or leave --page-token out"
+        }
+        _ => return None,
+    })
 }
 
 fn text(reason: &str) -> Option<&'static str> {
@@ -19,6 +40,7 @@ fn text(reason: &str) -> Option<&'static str> {
         .or_else(|| connection(reason))
         .or_else(|| refusal(reason))
         .or_else(|| registry(reason))
+        .or_else(|| audit(reason))
 }
 
 /// Values that were judged.
@@ -38,6 +60,11 @@ fn value(reason: &str) -> Option<&'static str> {
         "INVALID_VALID_UNTIL" => {
             "write an instant (2027-01-31T00:00:00Z), a day (2027-01-31) or a time from now (90d)"
         }
+        "INVALID_PERIOD" => {
+            "write an instant (2026-11-22T09:30:00Z), a day (2026-11-22) or how long ago (2h); not in \
+             the future, and --from before --until"
+        }
+        "FILE_ERROR" => "is the path right, may you use it, and is there room on its disk?",
         "INVALID_CSR" => "send a PKCS#10 request with a P-256 or Ed25519 key, signed by that key",
         "INVALID_BINDING" => {
             "bind to a live certificate of the same task: `taskpass issue cert --task T --out DIR`"
@@ -100,6 +127,8 @@ fn refusal(reason: &str) -> Option<&'static str> {
         "IDEMPOTENCY_KEY_REUSED" => "use another --idempotency-key for another request",
         "CREDENTIAL_NOT_FOUND" => "it may have expired and been forgotten: then it is over anyway",
         "KEY_NOT_FOUND" => "`taskpass keys list` shows the keys",
+        "INVALID_KEY" => "`taskpass keys list` shows the keys and what each is for",
+        "INVALID_CERTIFICATE" => "docs/KEYS.md shows, command by command, how one is signed",
         _ => return None,
     })
 }
@@ -117,6 +146,42 @@ fn registry(reason: &str) -> Option<&'static str> {
         "OWNER_NOT_ACTIVE" => "`taskpass owner resume NAME --reason …` first",
         "LAST_ADMIN" => "register and enrol another administrator first",
         "RETIRED" => "retired is for ever; register another name",
+        _ => return None,
+    })
+}
+
+/// The audit log, and what was copied of it.
+fn audit(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "LOG_NOT_FOUND" => {
+            "a log is named by its month, such as 2026-11; older ones may have been removed"
+        }
+        "ENTRY_NOT_FOUND" => {
+            "an entry is in the log a second after its effect, and until its month is removed"
+        }
+        "LOG_UNAVAILABLE" => "the broker could not read its log; its own log says why",
+        "NO_LOG" => "name the folder of an export: `taskpass audit export --out DIR` makes one",
+        "LOG_INCOMPLETE" => "copy it again: `taskpass audit export --out DIR` adds what is missing",
+        "LOG_FOREIGN_FILE" => "move it elsewhere: nothing vouches for it",
+        "LOG_REWRITTEN" | "LOG_ROLLED_BACK" => {
+            "keep both as evidence: the log was changed after it was signed, or this copy was"
+        }
+        "LOG_INVALID" | "CHAIN_BROKEN" => {
+            "keep it as evidence; a new export, into another folder, shows whether the broker's log \
+             or this copy was changed"
+        }
+        "LOG_UNTRUSTED" => "is it the key of this broker? compare it with the one you were given",
+        "INVALID_CHECKPOINT" => "`taskpass audit checkpoint > FILE` writes one",
+        "OTHER_LOG" => "each month has a log and a name of its own, and so has each broker",
+        "NO_KEY" => {
+            "give --key: the line of a .vkey file, or what `taskpass audit checkpoint -o json` has as \
+             vkey, from somebody you trust"
+        }
+        "KEY_CHANGED" => "ask the broker's operator why, before you trust what it signs",
+        "PROOF_INVALID" => {
+            "the entry, the proof or its checkpoint was changed, or they are of \
+             different entries"
+        }
         _ => return None,
     })
 }

@@ -84,6 +84,11 @@ fn first_lines_and_hints() {
             "hint: look for E42 in the broker's log",
         ),
         (
+            refused("INVALID_FIELD", &[("field", "kind")]),
+            "INVALID_FIELD: no rule permits it",
+            "hint: docs/AUDIT_LOG.md",
+        ),
+        (
             CliError::bad_reply("task"),
             "BAD_REPLY: the broker's answer has no task",
             "hint: ",

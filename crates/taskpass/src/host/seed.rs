@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use taskpass_core::Timestamp;
-use taskpass_core::access::TokenAlg;
+use taskpass_core::access::{TokenAlg, TokenProfile};
 use taskpass_core::identity::Principal;
 use taskpass_core::registry::{Agent, Operator, Owner, Row, State, Target, Verifier};
 
@@ -150,6 +150,7 @@ fn to_target(target: &FileTarget) -> Result<Target, String> {
         scopes,
         risk: word(&target.risk)?,
         token_alg: TokenAlg::Es256,
+        token_profile: TokenProfile::OAuth,
         max_ttl: None,
         state: State::Active,
     })
@@ -167,6 +168,7 @@ fn to_agent(agent: FileAgent, now: Timestamp) -> Result<Agent, String> {
         labels: BTreeMap::new(),
         state: State::Active,
         created_at: now,
+        client_keys: Vec::new(),
     })
 }
 

@@ -90,6 +90,11 @@ fn words() {
     assert_eq!(stage("read-only").unwrap(), v1::Stage::ReadOnly);
     assert_eq!(risk("high").unwrap(), v1::Risk::High);
     assert_eq!(token_alg("EdDSA").unwrap(), v1::TokenAlg::Eddsa);
+    assert_eq!(token_profile("cloud").unwrap(), v1::TokenProfile::Cloud);
+    let svid = v1::CertificateProfile::SpiffeSvid;
+    assert_eq!(certificate_profile("spiffe-svid").unwrap(), svid);
+    assert_eq!(reason(token_profile("jwt")), "INVALID_FIELD");
+    assert_eq!(reason(certificate_profile("server")), "INVALID_FIELD");
     assert_eq!(roles(&texts(&["admin", "auditor"])).unwrap(), [1, 3]);
     assert_eq!(reason(stage("Read-Only")), "INVALID_FIELD");
     assert_eq!(reason(risk("")), "INVALID_FIELD");
@@ -107,6 +112,32 @@ fn facts_for_policy() {
     assert_eq!(facts["empty"], "");
     for bad in [&["env"][..], &["=x"], &["a=1", "a=2"]] {
         assert_eq!(reason(labels(&texts(bad))), "INVALID_FIELD", "{bad:?}");
+    }
+}
+
+#[test]
+fn instants_before() {
+    let now = Timestamp::from_secs(1_700_000_000);
+    for (text, secs) in [
+        ("2023-11-14T00:00:00Z", 1_699_920_000),
+        ("2023-11-14", 1_699_920_000),
+        ("2h", 1_699_992_800),
+        (" 2h ago ", 1_699_992_800),
+        // Whether it is too late is for the broker to say.
+        ("2027-01-31", 1_801_353_600),
+    ] {
+        assert_eq!(instant_before(text, now).unwrap().seconds, secs, "{text}");
+    }
+    for bad in ["", "yesterday", "-2h", "2023-02-31", "ago"] {
+        assert_eq!(
+            reason(instant_before(bad, now)),
+            "INVALID_PERIOD",
+            "{bad:?}"
+        );
+    }
+    assert_eq!(log("2026-11").unwrap().to_string(), "2026-11");
+    for bad in ["", "2026-13", "11-2026", "../x"] {
+        assert_eq!(reason(log(bad)), "INVALID_FIELD", "{bad:?}");
     }
 }
 

@@ -36,7 +36,16 @@ pub(crate) struct Agent {
     labels: BTreeMap<String, String>,
     state: Option<&'static str>,
     created_at: Option<Timestamp>,
+    client_keys: Vec<ClientKey>,
     version: u64,
+}
+
+/// A key by which an agent may authenticate at the OAuth front.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClientKey {
+    key_id: String,
+    until: Option<Timestamp>,
+    added_at: Option<Timestamp>,
 }
 
 /// A scope at a target.
@@ -53,6 +62,7 @@ pub(crate) struct Target {
     scopes: Vec<TargetScope>,
     risk: Option<&'static str>,
     token_alg: Option<&'static str>,
+    token_profile: Option<&'static str>,
     max_ttl: Option<Seconds>,
     state: Option<&'static str>,
     version: u64,
@@ -135,6 +145,15 @@ impl Agent {
             labels: agent.labels.into_iter().collect(),
             state: wire::state(agent.state),
             created_at: wire::instant(agent.created_at),
+            client_keys: agent
+                .client_keys
+                .into_iter()
+                .map(|key| ClientKey {
+                    key_id: key.key_id,
+                    until: wire::instant(key.until),
+                    added_at: wire::instant(key.added_at),
+                })
+                .collect(),
             version,
         }
     }
@@ -144,6 +163,11 @@ impl Agent {
             .labels
             .iter()
             .map(|(k, v)| format!("{k}={v}"))
+            .collect();
+        let keys: Vec<String> = self
+            .client_keys
+            .iter()
+            .map(|key| format!("{} until {}", key.key_id, instant(key.until, ink)))
             .collect();
         Fields::default()
             .with("name", &self.name)
@@ -155,6 +179,7 @@ impl Agent {
             .with("valid until", instant(self.valid_until, ink))
             .with("max ttl", lifetime(self.max_ttl))
             .with("labels", list(&labels))
+            .each("client keys", &keys)
             .with("created", instant(self.created_at, ink))
             .with("version", self.version.to_string())
             .render(ink)
@@ -172,6 +197,7 @@ impl Target {
             scopes: target.scopes.into_iter().map(scope).collect(),
             risk: wire::risk(target.risk),
             token_alg: wire::token_alg(target.token_alg),
+            token_profile: wire::token_profile(target.token_profile),
             max_ttl: wire::seconds(target.max_ttl),
             state: wire::state(target.state),
             version,
@@ -186,6 +212,7 @@ impl Target {
             .each("scopes", &scopes)
             .with("risk", wire::shown(self.risk))
             .with("tokens", wire::shown(self.token_alg))
+            .with("token profile", wire::shown(self.token_profile))
             .with("max ttl", lifetime(self.max_ttl))
             .with("state", wire::shown(self.state))
             .with("version", self.version.to_string())

@@ -56,6 +56,12 @@ fn agent() -> v1::Agent {
         labels: HashMap::from([("env".into(), "prod".into())]),
         state: v1::State::Active.into(),
         created_at: at(),
+        client_keys: vec![v1::ClientKey {
+            key_id: "k".into(),
+            until: at(),
+            added_at: at(),
+            ..v1::ClientKey::default()
+        }],
     }
 }
 
@@ -66,7 +72,8 @@ fn entries() {
         json!({
             "name": "invoice-bot", "owner": "payments", "purpose": "reconcile",
             "stage": "read-only", "scopes": ["https://a#x"], "valid_until": AT, "max_ttl": 90,
-            "labels": {"env": "prod"}, "state": "active", "created_at": AT, "version": 3,
+            "labels": {"env": "prod"}, "state": "active", "created_at": AT,
+            "client_keys": [{"key_id": "k", "until": AT, "added_at": AT}], "version": 3,
         })
     );
     let target = v1::Target {
@@ -82,12 +89,13 @@ fn entries() {
             nanos: 500_000_000,
         }),
         state: v1::State::Suspended.into(),
+        token_profile: v1::TokenProfile::Oauth.into(),
     };
     assert_eq!(
         json(&entry_of(entry::Entry::Target(target))),
         json!({
             "uri": "https://a", "scopes": [{"name": "x", "access": "actuate"}], "risk": "high",
-            "token_alg": "EdDSA", "max_ttl": 1.5, "state": "suspended", "version": 3,
+            "token_alg": "EdDSA", "token_profile": "oauth", "max_ttl": 1.5, "state": "suspended", "version": 3,
         })
     );
     let operator = v1::Operator {
@@ -118,7 +126,7 @@ fn absent_is_there_all_the_same() {
         json!({
             "name": "", "owner": "", "purpose": "", "stage": null, "scopes": [],
             "valid_until": null, "max_ttl": null, "labels": {}, "state": null,
-            "created_at": null, "version": 3,
+            "created_at": null, "client_keys": [], "version": 3,
         })
     );
     assert!(Entry::from_proto(None).is_err());
@@ -369,7 +377,7 @@ fn keys() {
         json!({
             "key_id": "k", "purpose": "token-es256", "state": "active", "created_at": AT,
             "activated_at": null, "retired_at": null, "not_after": null, "public_jwk": "",
-            "certificate_pem": "",
+            "certificate_pem": "", "has_private": false, "takes_over_at": null,
         })
     );
 }
@@ -382,4 +390,51 @@ fn a_stranger_s_text_cannot_steer_the_terminal() {
     };
     let view = entry_of(entry::Entry::Agent(agent));
     assert!(!text(&view).contains('\u{1b}'));
+}
+
+#[test]
+fn what_became_of_keys() {
+    use super::key::{Imported, Key, Request, Rotated, Tainted};
+    let key = |state: v1::KeyState| {
+        Key::from(v1::Key {
+            key_id: "k".into(),
+            purpose: "task-issuing".into(),
+            state: state.into(),
+            ..v1::Key::default()
+        })
+    };
+    let rotated = Rotated {
+        next: Some(key(v1::KeyState::Active)),
+        takes_over_at: super::wire::instant(at()),
+    };
+    assert_eq!(json(&rotated)["takes_over_at"], AT);
+    assert_eq!(json(&rotated)["next"]["state"], "active");
+    assert!(text(&rotated).contains("takes over"));
+    let tainted = Tainted {
+        seq: 3,
+        credentials: 7,
+        next: None,
+    };
+    assert_eq!(
+        json(&tainted),
+        json!({ "seq": 3, "credentials": 7, "next": null })
+    );
+    assert!(text(&tainted).contains("at most 7 credentials"));
+    // A request is printed as it is, to be redirected.
+    let request = Request {
+        key_id: "k".into(),
+        csr_pem: "PEM\n".into(),
+    };
+    assert_eq!(text(&request), "PEM\n");
+    for (state, says) in [
+        (v1::KeyState::Prepared, true),
+        (v1::KeyState::Active, false),
+    ] {
+        let imported = Imported {
+            authority: Some(key(state)),
+            root: None,
+            takes_over_at: None,
+        };
+        assert_eq!(text(&imported).contains("in its turn"), says);
+    }
 }

@@ -68,6 +68,8 @@ word!(/// How much harm a target can do.
     risk, v1::Risk, { Low => "low", Medium => "medium", High => "high" });
 word!(/// What signs a target's tokens.
     token_alg, v1::TokenAlg, { Es256 => "ES256", Eddsa => "EdDSA" });
+word!(/// The form of a target's tokens.
+    token_profile, v1::TokenProfile, { Oauth => "oauth", Cloud => "cloud" });
 word!(/// Whether an entry may take part.
     state, v1::State, { Active => "active", Suspended => "suspended", Retired => "retired" });
 word!(/// What an operator may do.
@@ -80,7 +82,7 @@ word!(/// The kind of a credential.
     credential_kind, v1::CredentialKind, { Token => "token", Certificate => "certificate" });
 word!(/// Where in its life a key is.
 key_state, v1::KeyState, {
-    Prepared => "prepared", Active => "active", Retired => "retired", Tainted => "tainted",
+    Waiting => "waiting", Prepared => "prepared", Active => "active", Retired => "retired", Tainted => "tainted",
 });
 
 /// A word for a column.

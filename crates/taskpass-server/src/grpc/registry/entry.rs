@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use taskpass_api::v1::{self, entry::Entry as E};
 use taskpass_broker::Error;
 use taskpass_core::Timestamp;
-use taskpass_core::access::{Access, Risk, Stage, TokenAlg};
+use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
 use taskpass_core::registry::{
-    Agent, Operator, Owner, Role, Row, State, Target, Verifier, Versioned,
+    Agent, ClientKey, Operator, Owner, Role, Row, State, Target, Verifier, Versioned,
 };
 use taskpass_core::scope::ParseScopeError;
 use taskpass_core::ttl::{MAX_CERTIFICATE_TTL, MAX_TOKEN_TTL};
+use taskpass_token::Jwk;
 
 use super::super::{convert, parse};
 
@@ -74,6 +75,23 @@ fn agent_from(agent: v1::Agent) -> Result<Agent, Error> {
         labels: agent.labels.into_iter().collect::<BTreeMap<_, _>>(),
         state: State::Active,
         created_at: Timestamp::ZERO,
+        client_keys: agent
+            .client_keys
+            .iter()
+            .map(client_key_from)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+/// When it was registered is the broker's to say.
+fn client_key_from(key: &v1::ClientKey) -> Result<ClientKey, Error> {
+    let jwk = Jwk::from_json(key.jwk.as_bytes())
+        .map_err(|error| Error::field("client_keys", format!("a public JWK: {error}")))?;
+    Ok(ClientKey {
+        id: jwk.id().clone(),
+        jwk: jwk.to_json(),
+        added_at: Timestamp::ZERO,
+        until: parse::timestamp(key.until, "client_keys")?,
     })
 }
 
@@ -87,6 +105,11 @@ fn target_from(target: &v1::Target) -> Result<Target, Error> {
     let token_alg = match target.token_alg() {
         v1::TokenAlg::Eddsa => TokenAlg::EdDsa,
         v1::TokenAlg::Es256 | v1::TokenAlg::Unspecified => TokenAlg::Es256,
+    };
+    let token_profile = match v1::TokenProfile::try_from(target.token_profile) {
+        Ok(v1::TokenProfile::Oauth | v1::TokenProfile::Unspecified) => TokenProfile::OAuth,
+        Ok(v1::TokenProfile::Cloud) => TokenProfile::Cloud,
+        Err(_) => return Err(Error::field("token_profile", "oauth or cloud")),
     };
     let mut scopes = BTreeMap::new();
     for scope in &target.scopes {
@@ -109,6 +132,7 @@ fn target_from(target: &v1::Target) -> Result<Target, Error> {
         scopes,
         risk,
         token_alg,
+        token_profile,
         max_ttl: parse::ttl(target.max_ttl, MAX_TOKEN_TTL)?,
         state: State::Active,
     })
@@ -191,6 +215,16 @@ fn to_agent(agent: &Agent) -> v1::Agent {
         labels: agent.labels.clone().into_iter().collect(),
         state: convert::state(agent.state).into(),
         created_at: Some(convert::timestamp(agent.created_at)),
+        client_keys: agent
+            .client_keys
+            .iter()
+            .map(|key| v1::ClientKey {
+                jwk: key.jwk.clone(),
+                until: Some(convert::timestamp(key.until)),
+                key_id: key.id.to_string(),
+                added_at: Some(convert::timestamp(key.added_at)),
+            })
+            .collect(),
     }
 }
 
@@ -207,6 +241,7 @@ fn to_target(target: &Target) -> v1::Target {
             .collect(),
         risk: convert::risk(target.risk).into(),
         token_alg: convert::token_alg(target.token_alg).into(),
+        token_profile: convert::token_profile(target.token_profile).into(),
         max_ttl: target.max_ttl.map(convert::duration),
         state: convert::state(target.state).into(),
     }

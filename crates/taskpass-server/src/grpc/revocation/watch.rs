@@ -11,6 +11,7 @@ use std::time::Duration;
 use taskpass_api::v1::{self, watch_revocations_response as watch};
 use taskpass_broker::{FeedStart, Proved, Standing, Subscription};
 use taskpass_core::caller::Caller;
+use taskpass_core::key::KeyId;
 use taskpass_core::revocation::Rule;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -53,6 +54,7 @@ impl Service {
             caller,
             proved,
             subscription,
+            key: self.broker.issuer().feed_key().id().clone(),
         };
         tokio::spawn(feed.run(first));
         Box::pin(ReceiverStream::new(receiver))
@@ -66,6 +68,8 @@ struct Feed {
     proved: Proved,
     subscription: Subscription,
     for_operator: bool,
+    /// The key that the subscriber checks heartbeats by.
+    key: KeyId,
 }
 
 impl Feed {
@@ -95,7 +99,9 @@ impl Feed {
     }
 
     async fn start(&mut self, first: FeedStart) -> Result<(), Gone> {
-        let feed_jwk = self.service.broker.issuer().feed_key().to_json();
+        let issuer = self.service.broker.issuer();
+        let feed_jwk = issuer.feed_key().to_json();
+        self.key = issuer.feed_key().id().clone();
         let epoch = self.subscription.epoch();
         match first {
             FeedStart::Resumed { seq } => {
@@ -191,6 +197,12 @@ impl Feed {
                     .map_err(|_| Gone)?;
                 return Err(Gone);
             }
+        }
+        if *broker.issuer().feed_key().id() != self.key {
+            // A new stream names the new key; the history goes on where it was.
+            let ending = Status::unavailable("the feed's key has changed; connect again");
+            self.sender.send(Err(ending)).await.map_err(|_| Gone)?;
+            return Err(Gone);
         }
         broker.metrics().feed_lag.set(self.subscription.lag());
         // A heartbeat speaks for all rules up to its own; rules that keep coming must not keep it off.

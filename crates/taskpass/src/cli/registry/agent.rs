@@ -1,5 +1,7 @@
 //! `taskpass agent …`.
 
+use std::path::PathBuf;
+
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::{EnrolTokenArgs, NameArgs, NameReasonArgs};
@@ -122,6 +124,20 @@ pub(crate) struct AgentUpdateArgs {
     /// No facts at all
     #[arg(group = "change", long, conflicts_with = "labels")]
     pub(crate) no_labels: bool,
+    /// A public key by which it may authenticate at the OAuth front: a JWK or PEM file; needs --until
+    #[arg(group = "change", long, value_name = "FILE", requires = "until")]
+    pub(crate) client_key: Option<PathBuf>,
+    /// From when on that key proves nothing: an instant, a day, or how long from now; at most 400d
+    #[arg(
+        long,
+        value_name = "WHEN",
+        requires = "client_key",
+        allow_hyphen_values = true
+    )]
+    pub(crate) until: Option<String>,
+    /// Remove the client key of this id; repeat for more
+    #[arg(group = "change", long = "remove-client-key", value_name = "KEY-ID")]
+    pub(crate) remove_client_keys: Vec<String>,
     /// Why; recorded
     #[arg(
         long,

@@ -41,6 +41,9 @@ pub(crate) struct TargetRegisterArgs {
     /// The algorithm of its tokens: ES256 or EdDSA
     #[arg(long, value_name = "ALG", default_value = "ES256")]
     pub(crate) token_alg: String,
+    /// The form of its tokens: oauth, or cloud for clouds that exchange them for their own
+    #[arg(long, value_name = "PROFILE", default_value = "oauth")]
+    pub(crate) token_profile: String,
     /// The longest token it accepts
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) max_ttl: Option<String>,
@@ -67,6 +70,9 @@ pub(crate) struct TargetUpdateArgs {
     /// The algorithm of its tokens: ES256 or EdDSA
     #[arg(group = "change", long, value_name = "ALG")]
     pub(crate) token_alg: Option<String>,
+    /// The form of its tokens: oauth, or cloud for clouds that exchange them for their own
+    #[arg(group = "change", long, value_name = "PROFILE")]
+    pub(crate) token_profile: Option<String>,
     /// The longest token it accepts
     #[arg(
         group = "change",

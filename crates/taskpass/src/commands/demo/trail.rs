@@ -1,4 +1,4 @@
-//! The audit trail of the story: every decision is in it, in order without a gap, and no secret.
+//! The audit log of the story: it verifies, every decision is in it, and no secret.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use taskpass_api::v1::revocation_selector::Selector;
 use taskpass_core::CredentialId;
 use taskpass_core::secret::Secret;
+use taskpass_log::{Checkpoint, LogName, NoteKey, Reader, verify_folder};
 
 use super::house::House;
 use super::revocation::send;
@@ -32,13 +33,7 @@ pub(super) struct Expected {
     pub(super) secrets: Vec<Secret>,
 }
 
-/// A line of the log, as far as it matters here.
-#[derive(Debug, Deserialize)]
-struct Line {
-    index: u64,
-    entry: Entry,
-}
-
+/// An entry of the log, as far as it matters here.
 #[derive(Debug, Deserialize)]
 struct Entry {
     id: String,
@@ -66,7 +61,7 @@ pub(super) async fn check(
             let lines = read(&audit)?;
             if lines
                 .iter()
-                .any(|line| line.entry.reason.as_deref() == Some(LAST))
+                .any(|line| line.reason.as_deref() == Some(LAST))
             {
                 return Ok(lines);
             }
@@ -79,13 +74,13 @@ pub(super) async fn check(
             let expected = format!("the log has it within {}s", ARCHIVED_WITHIN.as_secs());
             Err(Unmet::new(expected, "it has not"))
         })?;
-    no_gap(&lines)?;
+    let verified = verify(&audit)?;
     all_there(&lines, expected)?;
     let searched = no_secret(house.layout().folder(), &audit, &expected.secrets)?;
-    let mut told = vec![format!("{} entries", lines.len())];
+    let mut told = vec![verified];
     told.extend(by_kind(&lines));
     told.push(format!(
-        "each of the {} credentials and the denial is there, and no index is missing",
+        "each of the {} credentials and the denial is there",
         expected.credentials.len()
     ));
     told.push(format!(
@@ -95,62 +90,60 @@ pub(super) async fn check(
     Ok(((), told))
 }
 
-/// The whole lines of the log, file after file.
-fn read(audit: &Path) -> Result<Vec<Line>, Unmet> {
-    let mut lines = Vec::new();
-    for file in files(audit)? {
-        let text = std::fs::read_to_string(&file).expecting("the log can be read")?;
-        lines.extend(parse(&text).expecting("each line of the log is JSON")?);
+/// The entries under the checkpoints, the oldest first.
+fn read(audit: &Path) -> Result<Vec<Entry>, Unmet> {
+    let mut entries = Vec::new();
+    for log in LogName::list(audit).expecting("the logs can be listed")? {
+        let reader = Reader::open(&log.folder(audit));
+        let Some(note) = reader
+            .checkpoint()
+            .expecting("the checkpoint can be read")?
+        else {
+            continue;
+        };
+        let checkpoint = Checkpoint::parse_unverified(&note).expecting("a checkpoint")?;
+        let view = reader.at(checkpoint.size);
+        for entry in view.entries(0..checkpoint.size) {
+            let (_, json) = entry.expecting("the entries can be read")?;
+            entries.push(serde_json::from_slice(&json).expecting("each entry is JSON")?);
+        }
     }
-    Ok(lines)
+    Ok(entries)
 }
 
-/// The lines of one file; the last one may be half written.
-fn parse(text: &str) -> Result<Vec<Line>, serde_json::Error> {
-    text.split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
-        .map(serde_json::from_str)
-        .collect()
-}
-
-/// The files of the log, which are named by month.
-fn files(audit: &Path) -> Result<Vec<PathBuf>, Unmet> {
-    let entries: Result<Vec<_>, _> = std::fs::read_dir(audit)
-        .expecting("there is a log")?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect();
-    let mut files = entries.expecting("the log can be listed")?;
-    files.retain(|path| path.extension().is_some_and(|kind| kind == "jsonl"));
-    files.sort();
-    Ok(files)
-}
-
-fn no_gap(lines: &[Line]) -> Result<(), Unmet> {
-    for (index, line) in (0_u64..).zip(lines) {
-        let expected = format!("index {index} without a gap");
-        ensure(line.index == index, expected, line.index)?;
+/// Hashes every entry anew, and compares with what was signed.
+fn verify(audit: &Path) -> Result<String, Unmet> {
+    let mut told = Vec::new();
+    for log in LogName::list(audit).expecting("the logs can be listed")? {
+        let vkey = std::fs::read_to_string(log.vkey(audit)).expecting("its public key")?;
+        let key = NoteKey::parse(vkey.trim_end()).expecting("a public key")?;
+        let report = verify_folder(&log.folder(audit), &[key], None)
+            .expecting("the log verifies against its signed checkpoint")?;
+        let Checkpoint { size, root, .. } = report.checkpoint;
+        told.push(format!("log {log}: {size} entries verified, root {root}"));
     }
-    Ok(())
+    Ok(told.join("; "))
 }
 
-fn all_there(lines: &[Line], expected: &Expected) -> Result<(), Unmet> {
+fn all_there(lines: &[Entry], expected: &Expected) -> Result<(), Unmet> {
     for id in expected.credentials.iter().map(ToString::to_string) {
         let found = lines.iter().any(|line| {
-            let credential = line.entry.credential.as_ref();
-            line.entry.outcome == "allow" && credential.is_some_and(|found| found.id == id)
+            let credential = line.credential.as_ref();
+            line.outcome == "allow" && credential.is_some_and(|found| found.id == id)
         });
         ensure(found, format!("an entry of the issue of {id}"), "none")?;
     }
     let denied = lines
         .iter()
-        .any(|line| line.entry.id == expected.denial && line.entry.outcome == "deny");
+        .any(|line| line.id == expected.denial && line.outcome == "deny");
     let expected = format!("an entry of the denial {}", expected.denial);
     ensure(denied, expected, "none")
 }
 
 /// Looks through everything that the broker wrote but its keys; says where.
 fn no_secret(folder: &Path, audit: &Path, secrets: &[Secret]) -> Result<&'static str, Unmet> {
-    let mut places = files(audit)?;
+    let mut places = Vec::new();
+    files(audit, &mut places).expecting("the log's files can be listed")?;
     places.push(folder.join("store.redb"));
     places.push(folder.join("broker.log"));
     for place in places {
@@ -163,6 +156,19 @@ fn no_secret(folder: &Path, audit: &Path, secrets: &[Secret]) -> Result<&'static
         ensure(!contains(&bytes, PRIVATE_KEY), expected, "a private key")?;
     }
     Ok("the trail, the store and the diagnostics")
+}
+
+/// Every file below `folder`.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            files(&entry.path(), found)?;
+        } else {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// The part of a token without which it is worth nothing: the signature, or the whole of it.
@@ -180,10 +186,10 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
 }
 
 /// How many of each kind, some to a line.
-fn by_kind(lines: &[Line]) -> Vec<String> {
+fn by_kind(lines: &[Entry]) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for line in lines {
-        *counts.entry(&line.entry.kind).or_default() += 1;
+        *counts.entry(&line.kind).or_default() += 1;
     }
     let counts: Vec<String> = counts
         .iter()
@@ -199,21 +205,14 @@ fn by_kind(lines: &[Line]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn line(index: u64, id: &str, outcome: &str, credential: Option<&str>) -> String {
-        let credential = credential.map(|id| serde_json::json!({"kind": "token", "id": id}));
-        let entry = serde_json::json!({
-            "v": 1, "id": id, "kind": "credential.token", "outcome": outcome, "credential": credential,
-        });
-        format!("{}\n", serde_json::json!({"index": index, "entry": entry}))
-    }
-
-    #[test]
-    fn a_line_counts_when_it_is_whole() {
-        let text = line(0, "a", "allow", None) + &line(1, "b", "deny", None);
-        assert_eq!(parse(&text).unwrap().len(), 2);
-        let half = text.trim_end();
-        assert_eq!(parse(half).unwrap().len(), 1);
-        assert!(parse("nothing\n").is_err());
+    fn entry(id: &str, outcome: &str, credential: Option<&str>) -> Entry {
+        Entry {
+            id: id.to_owned(),
+            kind: "credential.token".to_owned(),
+            outcome: outcome.to_owned(),
+            credential: credential.map(|id| Credential { id: id.to_owned() }),
+            reason: None,
+        }
     }
 
     #[test]
@@ -224,22 +223,14 @@ mod tests {
             denial: "no".to_owned(),
             secrets: Vec::new(),
         };
-        let whole = line(0, "a", "allow", Some(issued)) + &line(1, "no", "deny", None);
-        let denied = line(0, "a", "deny", Some(issued)) + &line(1, "no", "deny", None);
-        for (text, there, gapless) in [
-            (whole, true, true),
-            (denied, false, true),
-            (line(0, "a", "allow", Some(issued)), false, true),
-            (line(1, "no", "deny", None), false, false),
-            (
-                line(0, "a", "allow", None) + &line(2, "b", "allow", None),
-                false,
-                false,
-            ),
+        for (outcome, credential, last, there) in [
+            ("allow", Some(issued), "no", true),
+            ("deny", Some(issued), "no", false),
+            ("allow", None, "no", false),
+            ("allow", Some(issued), "b", false),
         ] {
-            let lines = parse(&text).unwrap();
-            assert_eq!(all_there(&lines, &expected).is_ok(), there, "{text}");
-            assert_eq!(no_gap(&lines).is_ok(), gapless, "{text}");
+            let lines = [entry("a", outcome, credential), entry(last, "deny", None)];
+            assert_eq!(all_there(&lines, &expected).is_ok(), there, "{lines:?}");
         }
     }
 
@@ -247,7 +238,7 @@ mod tests {
     fn a_secret_is_found_wherever_it_is() {
         let dir = tempfile::TempDir::new().unwrap();
         let audit = dir.path().join("audit");
-        std::fs::create_dir(&audit).unwrap();
+        std::fs::create_dir_all(audit.join("2026-11/tile")).unwrap();
         let secrets = [
             Secret::new("h.p.sig".to_owned()),
             Secret::new("tpe_x".to_owned()),
@@ -255,7 +246,7 @@ mod tests {
         let files = [
             dir.path().join("store.redb"),
             dir.path().join("broker.log"),
-            audit.join("audit-2026-11.jsonl"),
+            audit.join("2026-11/tile/000"),
         ];
         for file in &files {
             std::fs::write(file, "h.p.other tpe_ PRIVATE").unwrap();

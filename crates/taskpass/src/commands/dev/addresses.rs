@@ -9,13 +9,20 @@ use super::DevArgs;
 use crate::errors::CliError;
 use crate::host::Layout;
 
-/// The three addresses.
+/// The addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Addresses {
     pub(super) grpc: SocketAddr,
     pub(super) http: SocketAddr,
     pub(super) ops: SocketAddr,
+    /// Absent in folders from before there was an OAuth front.
+    #[serde(default = "oauth_default")]
+    pub(super) oauth: SocketAddr,
+}
+
+const fn oauth_default() -> SocketAddr {
+    loopback(7444)
 }
 
 const fn loopback(port: u16) -> SocketAddr {
@@ -30,11 +37,13 @@ impl Addresses {
             grpc: one(args.grpc, kept.map(|kept| kept.grpc), 7443),
             http: one(args.http, kept.map(|kept| kept.http), 7480),
             ops: one(args.ops, kept.map(|kept| kept.ops), 7490),
+            oauth: oauth(args, kept),
         };
         for (option, address) in [
             ("--grpc", chosen.grpc),
             ("--http", chosen.http),
             ("--ops", chosen.ops),
+            ("--oauth", chosen.oauth),
         ] {
             if !address.ip().is_loopback() {
                 return Err(CliError::new(
@@ -87,6 +96,10 @@ impl Addresses {
             grpc: at(&listeners.grpc)?,
             http: at(&listeners.http)?,
             ops: at(&listeners.ops)?,
+            oauth: match &listeners.oauth {
+                Some(listener) => at(listener)?,
+                None => oauth_default(),
+            },
         })
     }
 
@@ -97,6 +110,16 @@ impl Addresses {
         let path = layout.addresses();
         std::fs::write(&path, text).map_err(|error| CliError::file("write", &path, error))
     }
+}
+
+/// Whoever takes any port for the rest wants no fixed one here.
+fn oauth(args: &DevArgs, kept: Option<Addresses>) -> SocketAddr {
+    let any = args.http.filter(|http| http.port() == 0);
+    one(
+        args.oauth.or(any),
+        kept.map(|kept| kept.oauth),
+        oauth_default().port(),
+    )
 }
 
 fn one(asked: Option<SocketAddr>, kept: Option<SocketAddr>, default: u16) -> SocketAddr {

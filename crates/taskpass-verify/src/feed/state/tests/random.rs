@@ -11,7 +11,7 @@ use taskpass_core::revocation::{Facts, Rule, Selector};
 use super::super::{Effect, FeedState};
 use crate::refusal::Refusal;
 use crate::settings::Staleness;
-use crate::state::Shared;
+use crate::state::{Shared, View};
 use crate::testing::{Broker, NOW, rule, task_id};
 use taskpass_api::v1::WatchRevocationsResponse;
 use taskpass_api::v1::watch_revocations_response::Message;
@@ -211,7 +211,7 @@ impl Run {
         }
     }
 
-    fn judge(&self, rule: &Rule) -> Result<(), Refusal> {
+    fn judge(&self, rule: &Rule) -> Result<View, Refusal> {
         let Selector::Task(task) = &rule.selector else {
             unreachable!()
         };
@@ -244,7 +244,7 @@ impl Run {
         for rule in self.rules.iter().filter(|rule| rule.seq <= seq) {
             match self.judge(rule) {
                 Err(Refusal::Revoked { seq }) => assert_eq!(seq, rule.seq),
-                Ok(()) => assert!(rule.is_prunable(self.now), "{rule:?}"),
+                Ok(_) => assert!(rule.is_prunable(self.now), "{rule:?}"),
                 Err(other) => panic!("confirmed, and yet: {other}"),
             }
         }

@@ -1,0 +1,77 @@
+//! The floor beneath everything durable: what a sync of 4 KiB takes, on the disk of this moment.
+//!
+//! The same disk can be many times slower an hour later. So the floor is measured directly before
+//! and after what stands on it, and a run whose floor moved is no figure.
+
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
+use std::path::Path;
+
+use taskpass_core::Clock;
+
+use crate::Spread;
+use crate::pace::since;
+
+/// Writes that are synced.
+const SYNCS: usize = 200;
+/// Bytes of each: a page.
+const PAGE: usize = 4096;
+
+/// The times of `fdatasync` after overwriting 4 KiB of a file in `folder`, in milliseconds.
+pub fn sync(folder: &Path, clock: &dyn Clock) -> io::Result<Spread> {
+    let path = folder.join("floor");
+    let mut file = File::create(&path)?;
+    let mut times = Vec::with_capacity(SYNCS);
+    for turn in 0..=SYNCS {
+        let began = clock.monotonic();
+        file.rewind()?;
+        file.write_all(&[u8::try_from(turn % 256).unwrap_or_default(); PAGE])?;
+        file.sync_data()?;
+        // The first one makes the file longer.
+        if turn > 0 {
+            times.push(since(began, clock));
+        }
+    }
+    drop(file);
+    std::fs::remove_file(&path)?;
+    Ok(Spread::millis(times))
+}
+
+/// How much the floor moved between two measurements: the greater median over the smaller.
+pub fn moved(before: &Spread, after: &Spread) -> f64 {
+    let (low, high) = (before.p50().min(after.p50()), before.p50().max(after.p50()));
+    if low > 0.0 { high / low } else { f64::INFINITY }
+}
+
+/// Whether a floor that moved so far still carries a figure.
+pub fn is_steady(moved: f64) -> bool {
+    moved < 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taskpass_core::time::SystemClock;
+
+    #[test]
+    fn a_floor_is_measured_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let floor = sync(folder.path(), &SystemClock::new()).unwrap();
+        assert_eq!(floor.len(), SYNCS);
+        assert!(floor.p50() > 0.0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_floor_moves_either_way() {
+        let (low, high) = (Spread::of([1.0]), Spread::of([4.0]));
+        for (before, after, steady) in [
+            (&low, &high, false),
+            (&high, &low, false),
+            (&low, &low, true),
+        ] {
+            assert_eq!(is_steady(moved(before, after)), steady);
+        }
+        assert!(!is_steady(moved(&Spread::default(), &low)));
+    }
+}

@@ -1,0 +1,142 @@
+//! A changed policy set: in force whole, or not at all.
+//!
+//! A set that does not load is refused, said once in the log and counted; the one in force stays. One
+//! that loads is in force after the entry that says so is on disk, and a decision under way ends by
+//! the set that it began with.
+
+use std::path::PathBuf;
+
+use taskpass_core::Timestamp;
+use taskpass_core::audit::{Entry, EntryKind, Outcome};
+use taskpass_core::secret::Sha256;
+use taskpass_policy::{LoadError, PolicySet, Sources};
+use taskpass_store::{Change, Commit, Lane, MetaKey};
+
+use crate::archive::aside;
+use crate::broker::Broker;
+use crate::entry::outbox;
+use crate::error::Error;
+
+/// A directory of policies that is looked at again and again.
+#[derive(Debug)]
+pub struct PolicyDirectory {
+    path: PathBuf,
+    /// What was there at the last look, if it is not in force.
+    last: Option<Found>,
+    /// What was refused.
+    refused: Option<Found>,
+}
+
+/// What a look found in the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    /// Texts with this hash.
+    Texts(Sha256),
+    /// Nothing that reads, and why.
+    Nothing(String),
+}
+
+/// What a look at the directory came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// What is there is in force, or was refused before.
+    Same,
+    /// Something else is there. It is taken if it is still the same at the next look.
+    Changing,
+    /// It is in force now.
+    InForce,
+    /// It does not load.
+    Refused,
+}
+
+impl PolicyDirectory {
+    /// The directory `path`.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            last: None,
+            refused: None,
+        }
+    }
+
+    /// Reads the directory, and puts in force what is there.
+    ///
+    /// A change is taken when two looks in a row have found it, so that files which are being written
+    /// are left alone; at once if somebody has `told` so. Only a failing store is an error: the change
+    /// is then tried again.
+    pub async fn look(&mut self, broker: &Broker, told: bool) -> Result<Looked, Error> {
+        let path = self.path.clone();
+        let read = aside(move || Ok(Sources::read(&path))).await?;
+        let found = match &read {
+            Ok(sources) => Found::Texts(sources.hash()),
+            Err(error) => Found::Nothing(error.to_string()),
+        };
+        if found == Found::Texts(broker.policy_hash()) {
+            (self.last, self.refused) = (None, None);
+            return Ok(Looked::Same);
+        }
+        let known = self.last.replace(found.clone()).as_ref() == Some(&found);
+        if !told && !known {
+            return Ok(Looked::Changing);
+        }
+        if !told && self.refused.as_ref() == Some(&found) {
+            return Ok(Looked::Same);
+        }
+        let loaded = aside(move || Ok(read.and_then(|sources| sources.compile()))).await?;
+        match loaded {
+            Ok(set) => {
+                broker.put_in_force(set).await?;
+                self.refused = None;
+                Ok(Looked::InForce)
+            }
+            Err(error) => {
+                self.refused = Some(found);
+                broker.refuse_policies(&error);
+                Ok(Looked::Refused)
+            }
+        }
+    }
+}
+
+impl Broker {
+    /// Records that `set` comes into force, and puts it there.
+    pub(crate) async fn put_in_force(&self, set: PolicySet) -> Result<(), Error> {
+        let now = self.background_now();
+        let hash = set.hash();
+        let mut commit = Commit::new(now).in_lane(Lane::Background);
+        for change in self.came_into_force(now, hash)? {
+            commit = commit.change(change);
+        }
+        self.commit(commit).await.map_err(Error::from_commit)?;
+        let before = self.policy_hash();
+        tracing::info!(policy_set = %hash, %before, policies = set.policy_ids().len(), "policies are in force");
+        self.policy.replace(set);
+        self.metrics.policy_loads.one();
+        Ok(())
+    }
+
+    fn refuse_policies(&self, error: &LoadError) {
+        self.metrics.policy_refusals.one();
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            policy_set = %self.policy_hash(),
+            "the changed policies are refused; those in force stay"
+        );
+    }
+
+    /// The changes that say which set is in force from now on.
+    pub(crate) fn came_into_force(
+        &self,
+        now: Timestamp,
+        hash: Sha256,
+    ) -> Result<[Change; 2], Error> {
+        let mut entry = Entry::new(self.decision_id(now), now, EntryKind::Policy, Outcome::Done);
+        entry.subject = Some(hash.to_string());
+        entry.reason = Some("a policy set came into force".to_owned());
+        let known = Change::PutMeta {
+            key: MetaKey::PolicySet,
+            value: hash.as_bytes().to_vec(),
+        };
+        Ok([outbox(&entry)?, known])
+    }
+}

@@ -1,0 +1,35 @@
+//! The lines that are written, and the file that is not.
+
+use taskpass_log::chain::verify_logs;
+
+use super::*;
+use crate::commands::audit::testing::{Signer, entry, month};
+
+#[test]
+fn each_entry_is_a_line_as_it_is_hashed() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let root = dir.path().join("log");
+    let signer = Signer::new(7);
+    let previous = month(&root, "2026-10", 257, None, &signer);
+    month(&root, "2026-12", 2, Some(&previous), &signer);
+    let report = verify_logs(&root, None, None).unwrap();
+    let out = dir.path().join("all.jsonl");
+    write(&report, dir.path(), &out).unwrap();
+    let text = std::fs::read_to_string(&out).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 259);
+    let expected = |log: &str, index, previous| {
+        let entry = entry(log, index, previous);
+        format!("{{\"log\":\"{log}\",\"index\":{index},\"entry\":{entry}}}")
+    };
+    assert_eq!(lines[0], expected("2026-10", 0, None));
+    assert_eq!(lines[256], expected("2026-10", 256, None));
+    assert_eq!(lines[257], expected("2026-12", 0, Some(&previous)));
+    // A file that is there is left as it is, and nothing else is left.
+    assert_eq!(
+        write(&report, dir.path(), &out).unwrap_err().reason(),
+        "FILE_EXISTS"
+    );
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), text);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+}
