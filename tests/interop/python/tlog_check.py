@@ -1,17 +1,22 @@
 """Verifies a log's folder with nothing of taskpass: Python 3 and pyca/cryptography.
 
     tlog_check.py FOLDER VKEY [--since CHECKPOINT]
+    tlog_check.py ROOT [--since CHECKPOINT]
 
 FOLDER is a C2SP tlog-tiles log on disk, VKEY its verification key (`name+id+base64`). The tree is
 computed anew from the entry bundles by the definition of RFC 6962, the checkpoint's signature and
 root are checked, and every tile that a log of that size has is compared. With --since, the log must
-have grown from the checkpoint in that file. Exit code 0: all of it held. 1: the last line says what
-did not.
+have grown from the checkpoint in that file.
+
+ROOT holds one such log for each month (2026-11) with its key beside it (2026-11.vkey). Each month must
+begin with an entry that names it, and that holds the last checkpoint of the month before. Exit code 0:
+all of it held. 1: the last line says what did not.
 """
 
 import argparse
 import base64
 import hashlib
+import json
 import pathlib
 import re
 import sys
@@ -51,9 +56,12 @@ def parse_vkey(vkey):
 
 
 def open_checkpoint(path, key):
-    name, key_id, public = key
     require(path.is_file(), f"{path} is missing")
-    note = path.read_bytes().decode("utf-8")
+    return open_note(path, path.read_bytes().decode("utf-8"), key)
+
+
+def open_note(path, note, key):
+    name, key_id, public = key
     require("\n\n" in note and note.endswith("\n"), f"{path} is not a signed note")
     at = note.rindex("\n\n")
     text, lines = note[: at + 1], note[at + 2 : -1].split("\n")
@@ -151,7 +159,10 @@ def check_tiles(folder, leaves):
 
 def check(folder, key, since):
     size, root = open_checkpoint(folder / "checkpoint", key)
-    leaves = [hashlib.sha256(b"\x00" + entry).digest() for entry in entries(folder, size)]
+    first, leaves = None, []
+    for entry in entries(folder, size):
+        first = entry if first is None else first
+        leaves.append(hashlib.sha256(b"\x00" + entry).digest())
     check_tiles(folder, leaves)
     found = tree_root(leaves)
     require(found == root, f"the entries give the root {found.hex()}, expected {root.hex()}")
@@ -163,22 +174,56 @@ def check(folder, key, since):
             found == old_root,
             f"the first {old_size} entries give {found.hex()}, but once gave {old_root.hex()}",
         )
-    return size, root
+    return size, root, first
+
+
+def follows(folder, key, first, before):
+    entry = json.loads(first or b"{}")
+    log = entry.get("log", {})
+    named = entry.get("kind") == "log" and log.get("origin") == key[0]
+    require(named, f"{folder}: the first entry does not name {key[0]}")
+    if before:
+        last, last_key = before
+        previous = open_note(f"{folder}: previous", log.get("previous", ""), last_key)
+        require(
+            previous == last,
+            f"{folder} begins after {previous[0]} entries of the log before, which has {last[0]}, "
+            "or after others",
+        )
+
+
+def check_months(root, since):
+    months = sorted(p for p in root.iterdir() if re.fullmatch(r"\d{4}-\d{2}", p.name))
+    require(months, f"{root} holds no log")
+    before, since_origin = None, since and since.read_text(encoding="utf-8").split("\n")[0]
+    for folder in months:
+        key = parse_vkey(folder.with_name(f"{folder.name}.vkey").read_text(encoding="utf-8"))
+        require(key[0].endswith(f"/{folder.name}"), f"{folder} has the key of {key[0]}")
+        own = since if since_origin == key[0] else None
+        size, tree_hash, first = check(folder, key, own)
+        follows(folder, key, first, before)
+        before, since = ((size, tree_hash), key), None if own else since
+        yield key[0], size, tree_hash
+    require(not since, f"the log {since_origin} is not here")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("vkey")
+    parser.add_argument("vkey", nargs="?")
     parser.add_argument("--since", type=pathlib.Path)
     args = parser.parse_args()
     try:
-        key = parse_vkey(args.vkey)
-        size, root = check(args.folder, key, args.since)
+        if args.vkey:
+            key = parse_vkey(args.vkey)
+            found = [(key[0], *check(args.folder, key, args.since)[:2])]
+        else:
+            found = list(check_months(args.folder, args.since))
     except (Refused, OSError, ValueError) as error:
         print(f"refused: {error}")
         return 1
-    print(f"ok: {key[0]}, {size} entries, root {base64.b64encode(root).decode()}")
+    for origin, size, root in found:
+        print(f"ok: {origin}, {size} entries, root {base64.b64encode(root).decode()}")
     return 0
 
 
