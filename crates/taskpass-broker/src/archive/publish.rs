@@ -13,11 +13,8 @@ impl Archiver {
         let checkpoint = open.log.state().checkpoint();
         let key = self.note_key(&checkpoint.origin)?;
         let broker = std::sync::Arc::clone(&self.broker);
-        let is_new = |open: &OpenLog| {
-            let published = open.log.published().map_or(0, |before| before.size);
-            published < checkpoint.size
-        };
-        let new = is_new(&open);
+        let published = open.log.published().map_or(0, |before| before.size);
+        let new = published < checkpoint.size;
         if !new && self.is_known(&open) {
             self.open = Some(open);
             return Ok(());
