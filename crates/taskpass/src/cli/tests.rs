@@ -245,6 +245,7 @@ fn a_key_s_id_may_begin_with_a_hyphen() {
         "taskpass keys rotate --now -Aki2M-Uq71",
         "taskpass keys taint -Aki2M-Uq71 --reason r",
         "taskpass revoke --key -Aki2M-Uq71 --reason r",
+        "taskpass agent update a --remove-client-key -Aki2M-Uq71 --remove-client-key -b",
     ] {
         assert_eq!(kind(line), Ok(()), "{line}");
     }

@@ -136,7 +136,13 @@ pub(crate) struct AgentUpdateArgs {
     )]
     pub(crate) until: Option<String>,
     /// Remove the client key of this id; repeat for more
-    #[arg(group = "change", long = "remove-client-key", value_name = "KEY-ID")]
+    // One key id in sixty-four begins with a hyphen.
+    #[arg(
+        group = "change",
+        long = "remove-client-key",
+        value_name = "KEY-ID",
+        allow_hyphen_values = true
+    )]
     pub(crate) remove_client_keys: Vec<String>,
     /// Why; recorded
     #[arg(
