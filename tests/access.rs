@@ -189,8 +189,10 @@ fn the_table_is_as_it_is_meant() {
         "CredentialService/List",
         "TaskService/Complete",
         "TaskService/Get",
+        "TaskService/KeepAlive",
         "TaskService/List",
         "TaskService/Start",
+        "TaskService/Tree",
     ];
     assert_eq!(
         may(&Caller::Agent("a".parse().unwrap())),
@@ -221,15 +223,19 @@ fn the_table_is_as_it_is_meant() {
         "RevocationService/List",
         "TaskService/Get",
         "TaskService/List",
+        "TaskService/Tree",
     ];
     let responds = ["RegistryService/Suspend", "RevocationService/Revoke"];
     let administers = [
+        "BackupService/Backup",
+        "BackupService/Unseal",
         "EnrolmentService/CreateEnrolmentToken",
         "KeyService/ExportCsr",
         "KeyService/ForgetRoot",
         "KeyService/ImportCertificate",
         "KeyService/Rotate",
         "KeyService/Taint",
+        "RegistryService/Apply",
         "RegistryService/Register",
         "RegistryService/Resume",
         "RegistryService/Retire",
@@ -286,6 +292,7 @@ async fn who_lost_its_standing_may_do_nothing_but_enrol() {
             kind: kind.into(),
             name: name.to_owned(),
             reason: "drill".to_owned(),
+            dry_run: false,
         };
         within(broker.services("").await.registry().retire(request))
             .await

@@ -153,6 +153,25 @@ async fn two_successors_of_one_identity_end_it() {
     assert_eq!(calls(&broker, &thief.identity).await, no());
 }
 
+/// Whoever renews twice at once with a copy is found out all the same.
+#[tokio::test]
+async fn a_copy_that_runs_ahead_is_a_theft_when_the_holder_renews() {
+    let broker = Broker::start(BIN);
+    let stolen = bot(&broker, "bot").await;
+    let mut thief = stolen.clone();
+    for _ in 0..2 {
+        let key = LocalKey::generate().unwrap();
+        thief = renewed(&broker, &thief, &key).await.unwrap().identity;
+    }
+    // The holder's key is accepted for nothing by now, but noticed.
+    assert_eq!(calls(&broker, &stolen).await, no());
+    assert_eq!(calls(&broker, &thief).await, Ok(()));
+    let key = LocalKey::generate().unwrap();
+    let conflict = renewed(&broker, &stolen, &key).await.unwrap_err();
+    assert_eq!(conflict.reason, "IDENTITY_CONFLICT");
+    assert_eq!(calls(&broker, &thief).await, no());
+}
+
 /// A theft by racing renewals: never two lines that both go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn racing_successors_leave_one_line_or_none() {
@@ -312,6 +331,7 @@ async fn a_retired_owner_stays_retired() {
         kind: v1::Kind::Owner.into(),
         name: "gone".into(),
         reason: "drill".into(),
+        dry_run: false,
     };
     within(broker.services("").await.registry().retire(request))
         .await
@@ -376,6 +396,7 @@ async fn two_administrators_cannot_both_go() {
         kind: v1::Kind::Operator.into(),
         name: name.into(),
         reason: "drill".into(),
+        dry_run: false,
     };
     let mut first = broker.services("").await.registry();
     let mut second = broker.services("second").await.registry();

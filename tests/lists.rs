@@ -183,7 +183,15 @@ async fn profiles_and_the_bundle() {
     broker
         .cli("invoice-bot", &cert)
         .refused("POLICY_DENIED", &[]);
-    let label = ["agent", "update", "invoice-bot", "--label", "svid=allowed"];
+    let label = [
+        "agent",
+        "update",
+        "invoice-bot",
+        "--label",
+        "svid=allowed",
+        "--reason",
+        "SVIDs",
+    ];
     broker.cli("", &label).ok();
     broker.cli("invoice-bot", &cert).ok();
 
@@ -203,7 +211,7 @@ async fn profiles_and_the_bundle() {
     // Each certificate's list is among all of them, and so are those of the hours to come.
     let all = broker.get("/crl").json();
     let all = all["crls"].as_array().expect("lists").len();
-    assert!((26..=54).contains(&all), "{all}");
+    assert!((27..=55).contains(&all), "{all}");
     for named in broker.get("/crl").json()["crls"].as_array().expect("lists") {
         let named = path(&broker, named.as_str().expect("a URL")).to_owned();
         let first = broker.get(&named);

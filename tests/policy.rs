@@ -14,7 +14,7 @@ const BIN: &str = env!("CARGO_BIN_EXE_taskpass");
 const LEDGER: &str = "https://ledger.example";
 const READ: &str = "https://ledger.example#invoices:read";
 const SEND: &str = "https://ledger.example#payments:send";
-const CLOSED: &str = "@id(\"closed\") forbid (principal, action, resource);\n";
+const CLOSED: &str = "@id(\"closed\") forbid (principal is Agent, action, resource);\n";
 
 /// A copy of the shipped folder, cases and all.
 fn policies() -> tempfile::TempDir {
@@ -39,7 +39,14 @@ fn a_set_is_checked_and_tested_without_a_broker() {
     let shipped = offline(&["policy", "validate"]);
     let copied = offline(&["policy", "validate", &dir]);
     assert_eq!(copied.text("policy_set"), shipped.text("policy_set"));
-    assert_eq!(copied.json()["policies"].as_array().unwrap().len(), 11);
+    assert_eq!(copied.json()["policies"].as_array().unwrap().len(), 14);
+    assert_eq!(copied.json()["locked_out"], Value::Array(Vec::new()));
+    let operators = folder.path().join("operators.cedar");
+    let permits = std::fs::read(&operators).unwrap();
+    std::fs::remove_file(&operators).unwrap();
+    let locked = offline(&["policy", "validate", &dir]).json();
+    assert_eq!(locked["locked_out"][0], "revoke");
+    std::fs::write(&operators, permits).unwrap();
 
     let cases = folder.path().join("shipped.cases.toml");
     let cases = cases.display().to_string();
@@ -239,4 +246,130 @@ async fn a_changed_set_comes_into_force_or_is_refused() {
         let last = found.stdout.contains(&hash) && found.stdout.matches("\"policy\"").count() >= 3;
         last.then_some(())
     });
+}
+
+/// Sends the broker a HUP, and waits for the sets that came into force to be so many.
+fn reload(broker: &Broker, sets: u32) {
+    let pid = broker.pid().unwrap().to_string();
+    let hangup = Command::new("kill").args(["-HUP", &pid]).status();
+    assert!(hangup.unwrap().success());
+    let line = format!("taskpass_policy_reloads_total{{outcome=\"in_force\"}} {sets}");
+    until("the set is in force", || {
+        broker.ops("/metrics").text().contains(&line).then_some(())
+    });
+}
+
+/// Whatever operators do is asked about; and nothing is asked of whoever repairs the files.
+#[tokio::test]
+async fn operators_are_bound_by_policies_and_never_locked_out() {
+    let folder = policies();
+    let extra = folder.path().join("extra.cedar");
+    let section = format!("[policy]\ndir = {:?}\n", folder.path());
+    let broker = Broker::builder(BIN).serve(&section).start();
+    broker.owner("payments-team").await;
+    let scopes = [("invoices:read", v1::Access::Read)];
+    broker.target(LEDGER, v1::TokenAlg::Es256, &scopes).await;
+    broker
+        .agent("invoice-bot", "payments-team", v1::Stage::ReadOnly, &[READ])
+        .await;
+    let out = folder.path().with_extension("enrol").display().to_string();
+    let acts: [&[&str]; 12] = [
+        &["owner", "list"],
+        &["keys", "list"],
+        &["keys", "rotate", "token-es256"],
+        &["audit", "query"],
+        &["policy", "what-can", "invoice-bot"],
+        &["task", "list"],
+        &["agent", "suspend", "invoice-bot", "--reason", "drill"],
+        &["agent", "enrol-token", "invoice-bot", "--out", &out],
+        &["owner", "register", "others", "--contact", "x"],
+        &["revoke", "--all", "--reason", "drill"],
+        &[
+            "revoke",
+            "--agent",
+            "invoice-bot",
+            "--reason",
+            "drill",
+            "--dry-run",
+        ],
+        &[
+            "target", "observe", LEDGER, "--until", "1h", "--reason", "trial",
+        ],
+    ];
+    let closed = "@id(\"closed\") forbid (principal is Operator, action, resource);\n";
+    std::fs::write(&extra, closed).unwrap();
+    reload(&broker, 1);
+    for act in acts {
+        broker.cli("", act).refused("POLICY_DENIED", &["closed"]);
+    }
+    assert!(broker.log().contains("no operator can do this"));
+    // Agents are not operators, and nothing was revoked.
+    let start = ["task", "start", "--purpose", "x", "--scope", READ];
+    broker.cli("invoice-bot", &start).ok();
+    std::fs::remove_file(&extra).unwrap();
+    reload(&broker, 2);
+    let refused = until("the refusals are logged", || {
+        let found = broker.cli(
+            "",
+            &["audit", "query", "--kind", "call", "--outcome", "deny"],
+        );
+        let count = found.stdout.matches("\"closed\"").count();
+        (count >= acts.len()).then_some(found.stdout)
+    });
+    assert!(
+        refused.contains("revoke all") && refused.contains("KeyService/List"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_target_is_observed_and_enforced_again() {
+    let folder = policies();
+    let section = format!("[policy]\ndir = {:?}\n", folder.path());
+    let broker = Broker::builder(BIN).serve(&section).start();
+    broker.owner("payments-team").await;
+    let scopes = [("invoices:read", v1::Access::Read)];
+    broker.target(LEDGER, v1::TokenAlg::Es256, &scopes).await;
+    broker
+        .agent("invoice-bot", "payments-team", v1::Stage::ReadOnly, &[READ])
+        .await;
+    // Narrower than anybody thought: no scope is permitted.
+    let permits = folder.path().join("permit.cedar");
+    let narrow = "@id(\"certificates\") permit (principal is Agent, action == Action::\"issue_certificate\", resource);";
+    std::fs::write(permits, narrow).unwrap();
+    reload(&broker, 1);
+    let start = ["task", "start", "--purpose", "x", "--scope", READ];
+    broker
+        .cli("invoice-bot", &start)
+        .refused("POLICY_DENIED", &["default-deny"]);
+    let observe = ["target", "observe", LEDGER, "--reason", "trial", "--until"];
+    let too_long = broker.cli("", &[&observe[..], &["31d"]].concat());
+    too_long.refused("INVALID_FIELD", &["observe_until", "30 days"]);
+    let past = broker.cli("", &[&observe[..], &["-1h"]].concat());
+    past.refused("INVALID_OBSERVE_UNTIL", &[]);
+    let observed = broker.cli("", &[&observe[..], &["14d"]].concat()).json();
+    assert_eq!(observed["observe"]["reason"], "trial");
+    let started = broker.cli("invoice-bot", &start).json();
+    assert_eq!(started["would_deny"], true);
+    let task = started["task_id"].as_str().unwrap().to_owned();
+    let issue = [
+        "issue",
+        "token",
+        "--task",
+        &task,
+        "--target",
+        LEDGER,
+        "--scope",
+        "invoices:read",
+    ];
+    assert_eq!(broker.cli("invoice-bot", &issue).json()["would_deny"], true);
+    let page = broker.ops("/metrics").text();
+    assert!(page.contains("\ntaskpass_would_deny_total 2\n"), "{page}");
+    let can = broker.cli("", &["policy", "who-can", READ]).json();
+    assert_eq!(can["reaches"][0]["would_deny"], true);
+    let enforced = broker.cli("", &["target", "enforce", LEDGER]).json();
+    assert_eq!(enforced["observe"], Value::Null);
+    broker
+        .cli("invoice-bot", &issue)
+        .refused("POLICY_DENIED", &["default-deny"]);
 }

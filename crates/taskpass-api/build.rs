@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "verification",
         "key",
         "policy",
+        "backup",
     ]
     .map(|name| root.join(format!("taskpass/v1/{name}.proto")));
     println!("cargo:rerun-if-changed={}", root.display());

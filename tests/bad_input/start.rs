@@ -51,8 +51,8 @@ fn configuration() {
         ),
         (
             "[ops]",
-            "[issue]\nlive_per_agent = 0\n[ops]",
-            &["issue.live_per_agent"],
+            "[limits.agent]\ndepth = 4\n[ops]",
+            &["limits.agent.depth", "at most 3"],
         ),
         (
             "[ops]",

@@ -217,6 +217,7 @@ pub(crate) fn request(start: &Start) -> StartRequest {
         ttl: None,
         parent_task_id: start.parent.clone(),
         idempotency_key: start.key.clone(),
+        agent: String::new(),
     }
 }
 

@@ -53,6 +53,9 @@ async fn an_auditor_copies_verifies_and_comes_again() {
     std::fs::write(&key, &vkey).unwrap();
 
     let copy = ["audit", "export", "--out", text(&export)];
+    let unknown = broker.cli("", &[&copy[..], &["--log", "2001-01"]].concat());
+    assert_eq!(unknown.code, 1);
+    assert!(!export.exists(), "nothing came, and nothing is left");
     broker.cli("", &copy).ok();
     let verify = ["audit", "verify", text(&export), "--key", text(&key)];
     offline(&verify).ok();

@@ -72,6 +72,7 @@ async fn a_tail_ends_with_its_readers_standing_and_with_the_broker() {
         kind: v1::Kind::Operator.into(),
         name: "leaver".to_owned(),
         reason: "drill".to_owned(),
+        dry_run: false,
     };
     within(broker.services("").await.registry().retire(retire))
         .await
@@ -110,25 +111,31 @@ async fn a_tail_ends_with_its_readers_standing_and_with_the_broker() {
 #[tokio::test]
 async fn tails_have_a_bounded_number_of_places() {
     let broker = Broker::start(BIN);
-    let mut audit = broker.services("").await.audit();
+    let request = v1::TailRequest::default();
     let mut tails = Vec::new();
-    for _ in 0..64 {
-        tails.push(
-            within(audit.tail(v1::TailRequest::default()))
-                .await
-                .unwrap(),
-        );
+    // Each operator has a quarter of them, over whatever connections.
+    for name in ["one", "two", "three", "four"] {
+        broker.operator(name, &[v1::Role::Auditor]).await;
+        let mut audit = broker.services(name).await.audit();
+        for _ in 0..16 {
+            tails.push(within(audit.tail(request.clone())).await.unwrap());
+        }
+        let refused = refused(within(audit.tail(request.clone())).await);
+        assert!(refused.is("STREAMS_PER_CALLER"), "{refused:?}");
+        assert_eq!(refused.code, Code::ResourceExhausted);
+        // Exports have places of their own.
+        let export = v1::ExportRequest::default();
+        assert!(within(audit.export(export)).await.is_ok());
     }
-    let refused = refused(within(audit.tail(v1::TailRequest::default())).await);
+    let mut audit = broker.services("").await.audit();
+    let refused = refused(within(audit.tail(request.clone())).await);
     assert!(refused.is("QUEUE_FULL"), "{refused:?}");
     assert_eq!(refused.code, Code::ResourceExhausted);
     assert!(refused.retry_after.is_some());
-    // Exports have places of their own, and one that leaves makes room.
-    let request = v1::ExportRequest::default();
-    assert!(within(audit.export(request)).await.is_ok());
+    // One that leaves makes room.
     tails.pop();
     let again = eventually("there is room again", async || {
-        audit.tail(v1::TailRequest::default()).await.ok()
+        audit.tail(request.clone()).await.ok()
     });
     again.await;
 }

@@ -56,6 +56,8 @@ impl Key {
             &file,
             "--until",
             "1h",
+            "--reason",
+            "no certificate at hand",
         ];
         broker.cli("", &args).ok();
     }

@@ -88,12 +88,12 @@ async fn a_task() {
             selector: Selector::TaskId(world.tasks["task"].id().to_string()),
             no_suspend: false,
             dead: OF_TASK,
-            ended: &["task", "child"],
+            ended: &["task", "child", "handed on"],
             suspended: &[],
             exact: true,
         })
         .await;
-    for name in ["task", "child"] {
+    for name in ["task", "child", "handed on"] {
         let task = &world.tasks[name];
         assert_eq!(why(token(task, LEDGER).await), "TASK_NOT_ACTIVE", "{name}");
         assert_eq!(
@@ -138,6 +138,47 @@ async fn a_child_task() {
     token(&world.tasks["task"], LEDGER).await.unwrap();
 }
 
+/// Whoever handed work on, and what else it does, goes on.
+#[tokio::test]
+async fn a_task_that_was_handed_on() {
+    let world = World::new().await;
+    world
+        .check(Row {
+            selector: Selector::TaskId(world.tasks["handed on"].id().to_string()),
+            no_suspend: false,
+            dead: &["handed on token", "handed on certificate"],
+            ended: &["handed on"],
+            suspended: &[],
+            exact: true,
+        })
+        .await;
+    token(&world.tasks["stranger's"], BANK).await.unwrap();
+    token(&world.tasks["task"], BANK).await.unwrap();
+}
+
+/// What it runs for another is its own as well.
+#[tokio::test]
+async fn an_agent_that_works_for_another() {
+    let world = World::new().await;
+    world
+        .check(Row {
+            selector: Selector::Agent("stranger".into()),
+            no_suspend: false,
+            dead: &[
+                "handed on token",
+                "handed on certificate",
+                "stranger's token",
+                "stranger's bank token",
+                "stranger's certificate",
+            ],
+            ended: &["handed on", "stranger's"],
+            suspended: &["agent stranger"],
+            exact: true,
+        })
+        .await;
+    token(&world.tasks["task"], LEDGER).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_agent() {
     let world = World::new().await;
@@ -147,7 +188,7 @@ async fn an_agent() {
             selector: Selector::Agent("worker".into()),
             no_suspend: false,
             dead: OF_WORKER,
-            ended: &["task", "child", "other task"],
+            ended: &["task", "child", "handed on", "other task"],
             suspended: &["agent worker"],
             exact: true,
         })
@@ -202,7 +243,10 @@ async fn an_agent() {
             .all(|alive| alive.is_disjoint(&dead))
     );
     let ended = world.ended_tasks().await;
-    assert_eq!(ended, BTreeSet::from(["task", "child", "other task"]));
+    assert_eq!(
+        ended,
+        BTreeSet::from(["task", "child", "handed on", "other task"])
+    );
 }
 
 #[tokio::test]
@@ -213,7 +257,7 @@ async fn an_agent_that_is_not_suspended() {
             selector: Selector::Agent("worker".into()),
             no_suspend: true,
             dead: OF_WORKER,
-            ended: &["task", "child", "other task"],
+            ended: &["task", "child", "handed on", "other task"],
             suspended: &[],
             exact: true,
         })
@@ -247,7 +291,7 @@ async fn an_owner() {
             selector: Selector::Owner("team-a".into()),
             no_suspend: false,
             dead: OF_OWNER,
-            ended: &["task", "child", "other task", "mate's"],
+            ended: &["task", "child", "handed on", "other task", "mate's"],
             suspended: &["owner team-a"],
             exact: true,
         })

@@ -109,6 +109,7 @@ async fn a_key_that_signs_certificates() {
             dead: &[
                 "certificate",
                 "child's certificate",
+                "handed on certificate",
                 "mate's certificate",
                 "stranger's certificate",
             ],
@@ -133,7 +134,14 @@ async fn everything() {
             selector: Selector::Everything(true),
             no_suspend: false,
             dead: all.leak(),
-            ended: &["task", "child", "other task", "mate's", "stranger's"],
+            ended: &[
+                "task",
+                "child",
+                "handed on",
+                "other task",
+                "mate's",
+                "stranger's",
+            ],
             suspended: &["broker"],
             exact: false,
         })

@@ -1,4 +1,4 @@
-//! Three agents of two owners with all that they hold, and what a row of the table is checked
+//! Three agents of two owners, one of which handed work on to another owner's, with all that they hold, and what a row of the table is checked
 //! against.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use taskpass_api::v1::revocation_selector::Selector;
 use taskpass_api::v1::{self, principal};
 use taskpass_client::{Agent, AgentError, Certificate, EnrolError, Refused, Task, Token, enrol};
 use taskpass_core::secret::Secret;
-use taskpass_testkit::{Broker, Watcher, eventually, within};
+use taskpass_testkit::{Broker, Watcher, eventually, pair, policies, within};
 use taskpass_verify::Reason;
 
 pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_taskpass");
@@ -32,12 +32,14 @@ pub(crate) struct World {
     pub(crate) held: BTreeMap<&'static str, Held>,
     /// An enrolment token of `worker` that nobody has used.
     pub(crate) pending: Secret,
+    _policies: tempfile::TempDir,
 }
 
 /// Whose task each is.
-pub(crate) const TASKS: [(&str, &str); 5] = [
+pub(crate) const TASKS: [(&str, &str); 6] = [
     ("task", "worker"),
     ("child", "worker"),
+    ("handed on", "stranger"),
     ("other task", "worker"),
     ("mate's", "mate"),
     ("stranger's", "stranger"),
@@ -45,7 +47,10 @@ pub(crate) const TASKS: [(&str, &str); 5] = [
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let broker = Broker::start(BIN);
+        let policies = policies(&pair("worker", "stranger"));
+        let folder = policies.path().display().to_string();
+        let broker = Broker::builder(BIN).option("--policies").option(&folder);
+        let broker = broker.start();
         broker
             .target(BANK, v1::TokenAlg::Eddsa, &[("read", v1::Access::Read)])
             .await;
@@ -67,6 +72,16 @@ impl World {
             let task = if name == "child" {
                 let above: &Task = &tasks["task"];
                 above.start_child(name, SCOPES, None).await
+            } else if name == "handed on" {
+                let above: &Task = &tasks["task"];
+                let to = agent.parse().unwrap();
+                let given = above.delegate(&to, name, SCOPES, None).await.unwrap();
+                broker
+                    .services(agent)
+                    .await
+                    .agent()
+                    .take_up(given.id())
+                    .await
             } else {
                 let agent = broker.services(agent).await.agent();
                 agent.start_task(name, SCOPES, None).await
@@ -81,6 +96,8 @@ impl World {
             ("certificate", "task", None),
             ("child's token", "child", Some(LEDGER)),
             ("child's certificate", "child", None),
+            ("handed on token", "handed on", Some(BANK)),
+            ("handed on certificate", "handed on", None),
             ("other task's token", "other task", Some(BANK)),
             ("mate's token", "mate's", Some(LEDGER)),
             ("mate's certificate", "mate's", None),
@@ -106,6 +123,7 @@ impl World {
             tasks,
             held,
             pending: Secret::new(pending.token),
+            _policies: policies,
             broker,
         }
     }
@@ -284,6 +302,8 @@ pub(crate) const OF_TASK: &[&str] = &[
     "certificate",
     "child's token",
     "child's certificate",
+    "handed on token",
+    "handed on certificate",
 ];
 pub(crate) const OF_WORKER: &[&str] = &[
     "token",
@@ -292,6 +312,8 @@ pub(crate) const OF_WORKER: &[&str] = &[
     "certificate",
     "child's token",
     "child's certificate",
+    "handed on token",
+    "handed on certificate",
     "other task's token",
 ];
 pub(crate) const OF_OWNER: &[&str] = &[
@@ -301,6 +323,8 @@ pub(crate) const OF_OWNER: &[&str] = &[
     "certificate",
     "child's token",
     "child's certificate",
+    "handed on token",
+    "handed on certificate",
     "other task's token",
     "mate's token",
     "mate's certificate",

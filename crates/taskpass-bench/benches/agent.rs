@@ -1,5 +1,5 @@
-//! Revoking an agent with 1 000 000 live credentials, beside revoking one credential; and how long
-//! until the published lists say so.
+//! Revoking an agent with 1 000 000 live credentials, and twenty with 50 000, beside revoking one
+//! credential; and how long until the published lists say so.
 //!
 //! `cargo bench -p taskpass-bench --bench agent`; the goals are that the commit takes as long as
 //! that of one, and that all lists are right within 5 s. A real broker on a store in memory, and on
@@ -22,6 +22,7 @@ use taskpass_bench::pace::since;
 use taskpass_bench::{Report, Spread, floor};
 use taskpass_broker::{Broker, Deps, Limits, ListLane, Revoke, RevokeWhat, Standing};
 use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
+use taskpass_core::audit::Attestation;
 use taskpass_core::caller::Caller;
 use taskpass_core::credential::{Credential, CredentialBody, CredentialKind};
 use taskpass_core::id::DecisionId;
@@ -50,6 +51,11 @@ const ALL: u64 = TASKS * EACH;
 /// Every tenth is a certificate.
 const CERTIFICATES: u64 = ALL / 10;
 const TURNS: usize = 100;
+/// Agents with fewer, so that there is more than one first time.
+const MEDIUM: u64 = 20;
+const MEDIUM_EACH: u64 = 50_000;
+/// How long it is quiet before each of those.
+const QUIET: Duration = Duration::from_secs(1);
 
 fn agent(name: &str, now: Timestamp) -> Row {
     Row::Agent(Agent {
@@ -60,6 +66,7 @@ fn agent(name: &str, now: Timestamp) -> Row {
         scopes: [format!("{LEDGER}#read").parse().unwrap()].into(),
         valid_until: now.plus(Duration::from_hours(24)),
         client_keys: Vec::new(),
+        limits: taskpass_core::registry::Limits::NONE,
         max_ttl: None,
         labels: [].into(),
         state: State::Active,
@@ -68,10 +75,11 @@ fn agent(name: &str, now: Timestamp) -> Row {
 }
 
 fn rows(now: Timestamp) -> Vec<Row> {
-    vec![
+    let mut rows = vec![
         Row::Owner(Owner {
             name: "team".parse().unwrap(),
             contact: "team@example.org".into(),
+            limits: taskpass_core::registry::Limits::NONE,
             state: State::Active,
         }),
         Row::Target(Target {
@@ -80,29 +88,46 @@ fn rows(now: Timestamp) -> Vec<Row> {
             risk: Risk::Medium,
             token_alg: TokenAlg::Es256,
             token_profile: TokenProfile::OAuth,
+            limits: taskpass_core::registry::Limits::NONE,
+            observe: None,
             max_ttl: None,
             state: State::Active,
         }),
-        agent("large", now),
-        agent("small", now),
         Row::Operator(Operator {
             name: "ops".parse().unwrap(),
             roles: [Role::Admin].into(),
             state: State::Active,
         }),
-    ]
+    ];
+    let medium = (0..MEDIUM).map(medium);
+    let agents = ["large".to_owned(), "small".to_owned()]
+        .into_iter()
+        .chain(medium);
+    rows.extend(agents.map(|name| agent(&name, now)));
+    rows
+}
+
+fn medium(number: u64) -> String {
+    format!("medium-{number}")
+}
+
+/// How many tokens have a place.
+fn tokens() -> u64 {
+    ALL - CERTIFICATES + TURNS as u64 + MEDIUM * MEDIUM_EACH + MEDIUM
 }
 
 fn operator() -> Standing {
     let name = "ops".parse().unwrap();
     let caller = Caller::Operator(name, [Role::Admin].into());
     Standing {
+        decision: None,
         facts: Facts::of_identity(&caller.principal(), None, Timestamp::ZERO),
         caller,
         generation: 1,
         trace_id: None,
-        key: Sha256::of(b"key"),
-        client_key: None,
+        attestation: Attestation::Mtls {
+            key: Sha256::of(b"key"),
+        },
     }
 }
 
@@ -239,6 +264,7 @@ impl Bench {
         let start = Change::StartTask {
             task: task.clone(),
             idempotency: None,
+            owner: "team".parse().unwrap(),
         };
         self.commit(vec![start]).await;
     }
@@ -246,7 +272,7 @@ impl Bench {
     /// Places for all, then the credentials.
     async fn fill(&self) {
         let kinds = [
-            (CredentialKind::Token, ALL - CERTIFICATES + TURNS as u64),
+            (CredentialKind::Token, tokens()),
             (CredentialKind::Certificate, CERTIFICATES),
         ];
         for (kind, next) in kinds {
@@ -261,6 +287,45 @@ impl Bench {
             let record = own.map(|n| Change::RecordCredential(self.credential(&task, n)));
             self.commit(record.collect()).await;
         }
+    }
+
+    /// Tokens only, for each of the medium agents, under fifty tasks.
+    async fn fill_medium(&self) {
+        for number in 0..MEDIUM {
+            for part in 0..MEDIUM_EACH / EACH {
+                let task = self.task(&medium(number));
+                self.start(&task).await;
+                let first = ALL - CERTIFICATES + TURNS as u64;
+                let first = first + number * MEDIUM_EACH + part * EACH;
+                let record = (0..EACH).map(|n| {
+                    let mut credential = self.credential(&task, part * EACH + n / 9 * 10 + 1);
+                    credential.listed = ListPlace::from_number(first + n);
+                    Change::RecordCredential(credential)
+                });
+                self.commit(record.collect()).await;
+            }
+        }
+    }
+
+    /// The medium agents, each for the first time and after a pause, while the lists are kept; and as
+    /// often one credential, so that both are as cold.
+    async fn firsts(&self) -> (Spread, Spread) {
+        let task = self.task("small");
+        self.start(&task).await;
+        let (mut one, mut first) = (Vec::new(), Vec::new());
+        for number in 0..MEDIUM {
+            let mut credential = self.credential(&task, 1);
+            credential.listed = ListPlace::from_number(tokens() - MEDIUM + number);
+            let id = credential.id;
+            self.commit(vec![Change::RecordCredential(credential)])
+                .await;
+            tokio::time::sleep(QUIET).await;
+            one.push(self.revoke(RevokeWhat::Credential(id)).await);
+            tokio::time::sleep(QUIET).await;
+            let agent = RevokeWhat::Agent(medium(number).parse().unwrap());
+            first.push(self.revoke(agent).await);
+        }
+        (Spread::millis(one), Spread::millis(first))
     }
 
     /// Small commits that record nothing: the floor of everything below.
@@ -313,7 +378,7 @@ impl Bench {
     async fn lists_are_right(&self) -> bool {
         let hour = list_hour(self.ends.0);
         let issuer = self.broker.issuer();
-        let tokens = ALL - CERTIFICATES + TURNS as u64;
+        let tokens = tokens();
         let keys = issuer.jwks(self.clock.now());
         for list in 0..tokens.div_ceil(LIST_LEN.into()) {
             let id = ListId {
@@ -379,6 +444,7 @@ async fn run(name: &str, folder: Option<&Path>, report: Report) {
     let bench = Bench::on(file.as_deref()).await;
     let began = bench.clock.monotonic();
     bench.fill().await;
+    bench.fill_medium().await;
     let filled = since(began, &*bench.clock).as_secs_f64();
     report.line(
         &format!("{name}: {ALL} credentials recorded"),
@@ -395,6 +461,8 @@ async fn run(name: &str, folder: Option<&Path>, report: Report) {
     while bench.broker.lists_behind() > Duration::ZERO {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let (cold, firsts) = bench.firsts().await;
+    tokio::time::sleep(QUIET).await;
     let large = || RevokeWhat::Agent("large".parse().unwrap());
     let first = Spread::millis([bench.revoke(large()).await]);
     let right = bench.until_right().await;
@@ -421,12 +489,18 @@ async fn run(name: &str, folder: Option<&Path>, report: Report) {
     spread("floor: small commit, after", &after);
     spread("revoking one credential", &one);
     spread("revoking an agent with few credentials", &small);
-    spread("revoking the large agent, the first time", &first);
+    spread("after a pause: one credential", &cold);
+    spread(
+        "after a pause: an agent with 50 000, the first time",
+        &firsts,
+    );
+    spread("after a pause: the large agent, the first time", &first);
     spread("revoking the large agent, again", &again);
     report.line(
         &format!("{name}: large agent over one credential"),
         &[
-            ("first_ratio", json!(first.p50() / one.p50())),
+            ("first_ratio", json!(first.p50() / cold.p50())),
+            ("first_of_50000_ratio", json!(firsts.p50() / cold.p50())),
             ("ratio", json!(again.p50() / one.p50())),
             ("floor_moved", json!(moved)),
             ("steady", json!(floor::is_steady(moved))),

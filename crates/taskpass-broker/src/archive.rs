@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use crate::audit::{AuditLog, Signed};
 use crate::broker::Broker;
 use crate::error::Error;
+use crate::restore::Mark;
 
 /// Entries moved in one step.
 const STEP: usize = 2_000;
@@ -95,7 +96,13 @@ impl Archiver {
         let known = (!cursor.log.is_empty()).then(|| cursor.log.parse());
         let known: Option<LogName> = known.transpose().map_err(Error::log)?;
         let root = self.settings.folder.clone();
-        aside(move || begin::clear_abandoned(&root, known)).await?;
+        let newest = match known {
+            Some(known) => Some(known),
+            None => Mark::of(&*self.broker.store)
+                .await?
+                .and_then(|mark| mark.before),
+        };
+        aside(move || begin::clear_abandoned(&root, newest)).await?;
         let Some(name) = known else {
             return Ok(());
         };
@@ -104,7 +111,7 @@ impl Archiver {
         let root = self.settings.folder.clone();
         let log = aside(move || {
             begin::check_key(&root, name, &key)?;
-            TileLog::open(&name.folder(&root), state).map_err(Error::log)
+            TileLog::open(&name.folder(&root), state).map_err(begin::opening)
         })
         .await?;
         self.open = Some(OpenLog { name, log });
@@ -136,6 +143,7 @@ impl Archiver {
             }
             moved += entries.len();
             self.step(&entries).await?;
+            self.broker.record_late_start().await?;
             // What came meanwhile waits for the next turn: a few entries at a time would cost as
             // many syncs as many at once.
             if entries.len() < STEP {
@@ -155,11 +163,17 @@ impl Archiver {
 
     async fn step(&mut self, entries: &[Outboxed]) -> Result<(), Error> {
         let now = self.broker.background_now();
-        let month = LogName::of(now);
+        let mark = match self.open {
+            Some(_) => None,
+            None => Mark::of(&*self.broker.store).await?,
+        };
+        let month = mark
+            .as_ref()
+            .map_or_else(|| LogName::of(now), |mark| mark.log);
         let mut batch = Vec::with_capacity(entries.len() + 1);
         let begins = self.open.as_ref().is_none_or(|open| open.name < month);
         if begins {
-            batch.push(self.begin(month, now).await?);
+            batch.push(self.begin(month, mark, now).await?);
         }
         batch.extend(entries.iter().map(|entry| entry.json.clone()));
         let Some(mut open) = self.open.take() else {

@@ -1,28 +1,34 @@
 //! The broker: what every use case reads, and how it is opened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use taskpass_core::identity::Principal;
 use taskpass_core::listing::ListId;
-use taskpass_core::registry::{Registry, RowKey};
+use taskpass_core::registry::{Registry, Row, RowKey, Versioned};
 use taskpass_core::rng::Rng;
 use taskpass_core::spiffe::{SpiffeId, TrustDomain};
 use taskpass_core::ttl::{self, Ttl};
 use taskpass_core::{Clock, DecisionId, Timestamp};
 use taskpass_issuer::{Issuer, IssuerConfig, KeyEncryptionKey};
 use taskpass_policy::Engine;
-use taskpass_store::{Birth, Commit, CommitError, Committed, Store, StoreError};
+use taskpass_store::{Birth, Commit, CommitError, Committed, MetaKey, Store, StoreError};
 
 use crate::client_keys::Assertions;
 use crate::clock::WatchedClock;
 use crate::denials::Denials;
 use crate::error::Error;
+use crate::limits::{LimitDefaults, Rates};
 use crate::lists::{Cache, CrlName, CrlNumbers, RevokedLists};
 use crate::metrics::Metrics;
 use crate::places::{self, Places};
-use crate::reap::Unrecorded;
+use crate::policy::current::Succession;
+use crate::standing::Standing;
+
+/// Pieces of a backup that wait to be taken, a quarter of a megabyte each.
+const PIECES: usize = 4;
 
 /// Limits and defaults, beneath the code's hard maxima.
 #[derive(Debug, Clone)]
@@ -37,8 +43,10 @@ pub struct Limits {
     pub task_max_ttl: Ttl,
     /// The life of an identity certificate.
     pub identity_ttl: Ttl,
-    /// Live credentials of one agent.
-    pub live_per_agent: u64,
+    /// How much may be taken at once, where a registration says nothing.
+    pub amounts: LimitDefaults,
+    /// How long a tied task goes on without its process.
+    pub lost_after: Duration,
     /// How far the clocks of those who check may differ from ours; records outlive it.
     pub skew: Duration,
     /// How long expired records are kept for reading, beyond the skew.
@@ -53,7 +61,8 @@ impl Default for Limits {
             task_ttl: Ttl::from_hours(1),
             task_max_ttl: ttl::MAX_TASK_TTL,
             identity_ttl: Ttl::from_hours(24),
-            live_per_agent: 100_000,
+            amounts: LimitDefaults::default(),
+            lost_after: crate::liveness::LOST_AFTER,
             skew: ttl::CLOCK_SKEW,
             retention: Duration::from_mins(5),
         }
@@ -105,6 +114,7 @@ pub enum OpenError {
 pub struct Broker {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) policy: Engine,
+    pub(crate) succession: Succession,
     pub(crate) kek: KeyEncryptionKey,
     pub(crate) clock: WatchedClock,
     pub(crate) rng: Arc<dyn Rng>,
@@ -114,9 +124,12 @@ pub struct Broker {
     reloading_keys: tokio::sync::Mutex<()>,
     keys_seen: tokio::sync::watch::Sender<u64>,
     pub(crate) denials: Denials,
-    pub(crate) reaped: Unrecorded,
+    /// The entry of this start, while there is no room for it.
+    pub(crate) late_start: tokio::sync::Mutex<Option<Commit>>,
+    pub(crate) rates: Rates,
     pub(crate) assertions: Assertions,
     pub(crate) places: Places,
+    pub(crate) ties: crate::liveness::Ties,
     pub(crate) revoked_lists: RevokedLists,
     pub(crate) status_documents: Cache<ListId>,
     pub(crate) crl_documents: Cache<CrlName>,
@@ -135,27 +148,31 @@ impl std::fmt::Debug for Broker {
 impl Broker {
     /// Opens a broker on a store that was initialised.
     pub async fn open(deps: Deps) -> Result<Arc<Self>, OpenError> {
-        let rows = deps.store.registry().await?;
+        let registry = read_registry(&*deps.store).await?;
         let records = deps.store.keys().await?;
         let issuer = Issuer::open(records, issuer_config(deps.store.birth()), &deps.kek)?;
         let clock = WatchedClock::new(deps.clock, deps.store.last_committed_at());
         let list_key = places::list_key(&deps.store, &*deps.rng, clock.now())
             .await
             .map_err(OpenError::Lists)?;
+        let ties = crate::liveness::recorded(&*deps.store).await?;
         let broker = Self {
             policy: deps.policy,
+            succession: Succession::default(),
             kek: deps.kek,
             clock,
             rng: deps.rng,
             limits: deps.limits,
-            registry: ArcSwap::from_pointee(Registry::from_rows(rows)),
+            registry: ArcSwap::from_pointee(registry),
             issuer: ArcSwap::from_pointee(issuer),
             reloading_keys: tokio::sync::Mutex::default(),
             keys_seen: tokio::sync::watch::Sender::default(),
             denials: Denials::default(),
-            reaped: Unrecorded::default(),
+            late_start: tokio::sync::Mutex::default(),
+            rates: Rates::default(),
             assertions: Assertions::since(deps.store.last_committed_at()),
             places: Places::new(list_key),
+            ties,
             revoked_lists: RevokedLists::default(),
             status_documents: Cache::default(),
             crl_documents: Cache::default(),
@@ -223,6 +240,44 @@ impl Broker {
         self.clock.is_safe()
     }
 
+    /// Since when the broker is sealed, if it is.
+    pub fn sealed_at(&self) -> Option<Timestamp> {
+        self.registry.load().system().sealed_at
+    }
+
+    /// Hands over the store as it is now, as the pieces of a backup file.
+    pub async fn backup(
+        self: &Arc<Self>,
+        caller: &Standing,
+    ) -> Result<tokio::sync::mpsc::Receiver<Result<bytes::Bytes, Error>>, Error> {
+        // Recorded before the moment of which it is.
+        self.record_read(caller, "a backup of the store").await?;
+        let (out, mut pieces) = tokio::sync::mpsc::channel(PIECES);
+        let (answer, answers) = tokio::sync::mpsc::channel(PIECES);
+        let broker = Arc::clone(self);
+        tokio::spawn(async move {
+            let backup = broker.store.backup(broker.clock.now(), out);
+            let hand_over = async {
+                while let Some(piece) = pieces.recv().await {
+                    if answer.send(Ok(piece)).await.is_err() {
+                        // Whoever asked has gone; without this end the store's stops, too.
+                        drop(pieces);
+                        return;
+                    }
+                }
+            };
+            let (done, ()) = tokio::join!(backup, hand_over);
+            if let Err(error) = done {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a backup ended early"
+                );
+                let _ = answer.send(Err(error.into())).await;
+            }
+        });
+        Ok(answers)
+    }
+
     /// The wall clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -238,13 +293,14 @@ impl Broker {
 
     /// Reads the whole registry again: after a guard said that it has changed.
     pub(crate) async fn reload_registry(&self) -> Result<(), Error> {
-        let rows = self.store.registry().await?;
+        let (version, rows) = registry_rows(&*self.store).await?;
         // A row that was committed since the rows were read is newer, and stays.
         self.registry.rcu(|registry| {
             let mut next = Registry::clone(registry);
             for row in &rows {
                 next.put(row.clone());
             }
+            next.reaches(version);
             next
         });
         Ok(())
@@ -275,7 +331,7 @@ impl Broker {
             .collect();
         let committed = self.store.commit(commit).await?;
         if !rows.is_empty() {
-            self.adopt(&rows, &committed.rows);
+            self.adopt(&rows, &committed);
         }
         for rule in &committed.rules {
             self.metrics.revocations.one();
@@ -284,21 +340,44 @@ impl Broker {
         Ok(committed)
     }
 
-    fn adopt(&self, rows: &[taskpass_core::registry::Row], versions: &[(RowKey, u64)]) {
+    fn adopt(&self, rows: &[taskpass_core::registry::Row], committed: &Committed) {
+        // A row that is written twice in a commit has the later version.
+        let versions: BTreeMap<&RowKey, u64> = committed
+            .rows
+            .iter()
+            .map(|(key, version)| (key, *version))
+            .collect();
         self.registry.rcu(|registry| {
             let mut next = Registry::clone(registry);
             for value in rows {
                 let key = value.key();
-                if let Some((_, version)) = versions.iter().find(|(other, _)| *other == key) {
+                if let Some(version) = versions.get(&key) {
                     next.put(taskpass_core::registry::Versioned {
                         value: value.clone(),
                         version: *version,
                     });
                 }
             }
+            if let Some(version) = committed.registry_version {
+                next.took(version);
+            }
             next
         });
     }
+}
+
+/// The rows, and a version that they have reached: read before them, so that it never says too much.
+async fn registry_rows(store: &dyn Store) -> Result<(u64, Vec<Versioned<Row>>), StoreError> {
+    let version = store.meta(MetaKey::RegistryVersion).await?;
+    let rows = store.registry().await?;
+    Ok((taskpass_store::registry_version(version.as_deref()), rows))
+}
+
+async fn read_registry(store: &dyn Store) -> Result<Registry, StoreError> {
+    let (version, rows) = registry_rows(store).await?;
+    let mut registry = Registry::from_rows(rows);
+    registry.reaches(version);
+    Ok(registry)
 }
 
 pub(crate) fn issuer_config(birth: &Birth) -> IssuerConfig {

@@ -13,7 +13,6 @@ use taskpass_core::caller::Caller;
 use taskpass_core::identity::Principal;
 use taskpass_core::registry::ClientKey;
 use taskpass_core::revocation::Facts;
-use taskpass_core::secret::Sha256;
 use taskpass_core::{AgentName, Timestamp};
 
 use crate::broker::Broker;
@@ -82,11 +81,13 @@ impl Broker {
             return Err(error);
         }
         Ok(Standing {
+            decision: None,
             caller: Caller::Agent(name),
             generation: 0,
             trace_id,
-            key: Sha256::of(key.jwk.as_bytes()),
-            client_key: Some(key.id.clone()),
+            attestation: Attestation::PrivateKeyJwt {
+                key: key.id.clone(),
+            },
             facts,
         })
     }

@@ -1,28 +1,48 @@
-//! Completing a task: its agent says that the work is done.
+//! Ending a task: its agent says that the work is done, or the process that it was tied to is gone.
 
 use taskpass_core::audit::{Cause, Entry, EntryKind, Outcome, RevocationFacts};
 use taskpass_core::identity::Principal;
 use taskpass_core::revocation::{RuleDraft, Selector};
 use taskpass_core::task::{EndReason, Ended, Task, TaskState};
+use taskpass_core::tie::Tie;
 use taskpass_core::{DecisionId, TaskId, Timestamp};
 use taskpass_store::{Change, Commit, CommitError, Guard, Refusal};
 
 use crate::broker::Broker;
-use crate::entry::outbox;
+use crate::entry::{concern, outbox};
 use crate::error::Error;
 use crate::live::LiveUnder;
 use crate::standing::{Standing, calling_agent};
 
+/// Why a task ends, and by whom.
+#[derive(Clone, Copy)]
+enum Ending<'a> {
+    /// A caller says that the work is done.
+    Completed(&'a Standing),
+    /// The process is gone; the entry is that of the tie.
+    Lost(DecisionId),
+}
+
+impl Ending<'_> {
+    const fn reason(self) -> EndReason {
+        match self {
+            Self::Completed(_) => EndReason::Completed,
+            Self::Lost(_) => EndReason::Lost,
+        }
+    }
+}
+
 impl Broker {
-    /// Ends a task of the caller, and whatever it issued that still lives. Returns the task and how
-    /// many credentials that were.
+    /// Ends a task of the caller, or one beneath a task of the caller that another agent runs, and
+    /// whatever it issued that still lives. Returns the task and how many credentials that were.
     ///
-    /// A rule is written only if something lives, in the commit that ends the task, and for as long
-    /// as that lives. Completing again after a lost reply does what was left to do.
+    /// A rule is written only if something lives, a credential or a task beneath, in the commit that
+    /// ends the task, and for as long as that lives: it is what ends the tasks beneath in their
+    /// records. Completing again after a lost reply does what was left to do.
     pub async fn complete_task(&self, caller: &Standing, id: TaskId) -> Result<(Task, u64), Error> {
         let agent = calling_agent(caller)?;
         let now = self.clock.safe_now()?;
-        let Some(mut task) = self.own_task(agent, id).await? else {
+        let Some(mut task) = self.task_in_reach(agent, id).await? else {
             let error = Error::TaskNotFound { task: id };
             let mut entry = self.entry(caller, now, EntryKind::TaskEnd, Outcome::Deny);
             entry.task = Some(id);
@@ -31,26 +51,46 @@ impl Broker {
         };
         let mut live = self.live_under(id, now).await?;
         if task.state(now) == TaskState::Active {
-            if let Some((ended, entry)) = self.end(caller, &task, &live, now).await? {
+            let by = Ending::Completed(caller);
+            if let Some((ended, entry)) = self.end(by, &task, &live, now).await? {
                 task.ended = Some(ended);
-                let count = self.end_late(caller, &task, &live, entry, now).await?;
+                let count = self.end_late(by, &task, &live, entry, now).await?;
                 return Ok((task, count));
             }
             // Somebody else ended it meanwhile: this is as completing again.
-            task = self.own_task(agent, id).await?.unwrap_or(task);
+            task = self.task_in_reach(agent, id).await?.unwrap_or(task);
             live = self.live_under(id, now).await?;
         }
         if live.may_live() {
-            self.revoke_rest(caller, &task, &live, None, now).await?;
+            let by = Ending::Completed(caller);
+            self.revoke_rest(by, &task, &live, None, now).await?;
         }
         Ok((task, live.count))
+    }
+
+    /// Ends a tied task as lost, as completing would. `false` if it is over already.
+    pub(crate) async fn end_lost_task(&self, tie: &Tie) -> Result<bool, Error> {
+        let now = self.clock.safe_now()?;
+        let Some(task) = self.store.task(tie.task).await? else {
+            return Ok(false);
+        };
+        if self.state_with_ancestors(&task, now).await? != TaskState::Active {
+            return Ok(false);
+        }
+        let live = self.live_under(task.id, now).await?;
+        let by = Ending::Lost(tie.entry);
+        let Some((_, entry)) = self.end(by, &task, &live, now).await? else {
+            return Ok(false);
+        };
+        self.end_late(by, &task, &live, entry, now).await?;
+        Ok(true)
     }
 
     /// Nothing can be issued any more. What was issued between the count and the commit, and that no
     /// rule covers for long enough, gets a rule of its own. Returns how many credentials lived.
     async fn end_late(
         &self,
-        caller: &Standing,
+        by: Ending<'_>,
         task: &Task,
         live: &LiveUnder,
         ended_by: DecisionId,
@@ -61,10 +101,10 @@ impl Broker {
         } else {
             self.live_under(task.id, now).await?
         };
-        if late.last_expiry <= live.last_expiry {
+        if late.last_end() <= live.last_end() {
             return Ok(live.count);
         }
-        self.revoke_rest(caller, task, &late, Some(ended_by), now)
+        self.revoke_rest(by, task, &late, Some(ended_by), now)
             .await?;
         Ok(live.count.max(late.count))
     }
@@ -73,24 +113,24 @@ impl Broker {
     /// entry; nothing if the task had ended before.
     async fn end(
         &self,
-        caller: &Standing,
+        by: Ending<'_>,
         task: &Task,
         live: &LiveUnder,
         now: Timestamp,
     ) -> Result<Option<(Ended, DecisionId)>, Error> {
         let ended = Ended {
             at: now,
-            reason: EndReason::Completed,
+            reason: by.reason(),
         };
-        let entry = self.end_entry(caller, task, now);
+        let entry = self.end_entry(by, task, now);
         let mut commit = Commit::new(now)
             .guard(Guard::NotEnded { id: task.id })
             .change(Change::EndTask { id: task.id, ended })
             .change(outbox(&entry)?);
         if live.may_live() {
-            commit.changes.push(Change::Revoke(draft(task, live)));
+            commit.changes.push(Change::Revoke(draft(by, task, live)));
             commit.changes.push(outbox(&self.revoke_entry(
-                caller,
+                by,
                 task,
                 live,
                 Some(entry.id),
@@ -106,15 +146,15 @@ impl Broker {
 
     async fn revoke_rest(
         &self,
-        caller: &Standing,
+        by: Ending<'_>,
         task: &Task,
         live: &LiveUnder,
         ended_by: Option<DecisionId>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let entry = self.revoke_entry(caller, task, live, ended_by, now);
+        let entry = self.revoke_entry(by, task, live, ended_by, now);
         let commit = Commit::new(now)
-            .change(Change::Revoke(draft(task, live)))
+            .change(Change::Revoke(draft(by, task, live)))
             .change(outbox(&entry)?);
         self.commit(commit)
             .await
@@ -124,13 +164,13 @@ impl Broker {
 
     fn revoke_entry(
         &self,
-        caller: &Standing,
+        by: Ending<'_>,
         task: &Task,
         live: &LiveUnder,
         ended_by: Option<DecisionId>,
         now: Timestamp,
     ) -> Entry {
-        let mut entry = self.end_entry(caller, task, now);
+        let mut entry = self.end_entry(by, task, now);
         entry.kind = EntryKind::Revoke;
         let selector = Selector::Task(task.id);
         entry.revocation = Some(RevocationFacts::new(&selector, live.count, live.whole));
@@ -138,24 +178,38 @@ impl Broker {
         entry
     }
 
-    fn end_entry(&self, caller: &Standing, task: &Task, now: Timestamp) -> Entry {
-        let mut entry = self.entry(caller, now, EntryKind::TaskEnd, Outcome::Done);
+    fn end_entry(&self, by: Ending<'_>, task: &Task, now: Timestamp) -> Entry {
+        let (kind, outcome) = (EntryKind::TaskEnd, Outcome::Done);
+        let mut entry = match by {
+            Ending::Completed(caller) => self.entry(caller, now, kind, outcome),
+            Ending::Lost(tie) => {
+                let mut entry = Entry::new(self.decision_id(now), now, kind, outcome);
+                entry.cause = Some(Cause::Entry(tie));
+                entry
+            }
+        };
+        // The task's agent, whoever ended it.
+        let agent = Principal::Agent(task.agent.clone());
+        concern(&mut entry, &self.registry.load(), &agent);
         entry.set_task(task);
-        entry.reason = Some(EndReason::Completed.to_string());
+        entry.reason = Some(by.reason().to_string());
         entry
     }
 }
 
 /// The rule that ends what a completed task issued, for as long as any of it would live.
-fn draft(task: &Task, live: &LiveUnder) -> RuleDraft {
+fn draft(by: Ending<'_>, task: &Task, live: &LiveUnder) -> RuleDraft {
     RuleDraft {
         selector: Selector::Task(task.id),
         only_target: None,
-        reason: EndReason::Completed.to_string(),
-        actor: Principal::Agent(task.agent.clone()),
+        reason: by.reason().to_string(),
+        actor: match by {
+            Ending::Completed(caller) => caller.caller.principal(),
+            Ending::Lost(_) => Principal::Agent(task.agent.clone()),
+        },
         owner: None,
         key: None,
         // Of a task too large to be counted the rule stays until the task's deadline.
-        live_until: live.last_expiry.filter(|_| live.whole),
+        live_until: live.last_end().filter(|_| live.whole),
     }
 }

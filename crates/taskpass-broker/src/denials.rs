@@ -19,7 +19,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 struct Window {
     began: Timestamp,
     seen: u64,
-    /// Of earlier windows, counted and not recorded yet.
+    /// Counted and not recorded yet: of earlier windows, and what is never recorded by itself.
     owed: u64,
 }
 
@@ -55,6 +55,11 @@ impl Denials {
             .or_insert_with(|| Window::beginning(now));
         window.seen += 1;
         window.seen <= BUDGET
+    }
+
+    /// Counts one that is never recorded by itself; it takes nothing of the budget.
+    pub(crate) fn count(&self, caller: &Principal, now: Timestamp) {
+        self.put_back((Some(caller.clone()), 1), now);
     }
 
     /// Takes the counts of the windows that have ended.
@@ -111,6 +116,20 @@ mod tests {
             [(Some(bot.clone()), 40)]
         );
         assert!(denials.admit(Some(&bot), Timestamp::from_secs(160)));
+    }
+
+    #[test]
+    fn what_is_only_counted_takes_nothing_of_the_budget() {
+        let denials = Denials::default();
+        let bot = Principal::from_parts("agent", "bot").unwrap();
+        let now = Timestamp::from_secs(100);
+        for _ in 0..1000 {
+            denials.count(&bot, now);
+        }
+        let recorded = (0..61).filter(|_| denials.admit(Some(&bot), now)).count();
+        assert_eq!(recorded, 60);
+        let later = Timestamp::from_secs(160);
+        assert_eq!(denials.drain(later), [(Some(bot), 1001)]);
     }
 
     #[test]

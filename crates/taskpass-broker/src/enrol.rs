@@ -7,12 +7,15 @@ use taskpass_core::identity::{IdentityLine, Principal, Succession};
 use taskpass_core::registry::{Registry, RowKey, State};
 use taskpass_core::revocation::Facts;
 use taskpass_core::secret::Secret;
+use taskpass_core::verb::Verb;
 use taskpass_issuer::{CsrKey, Hierarchy, SignedIdentity};
 use taskpass_store::{Change, Commit, CommitError, Guard, Refusal};
 
 use crate::broker::Broker;
 use crate::entry::{concern, outbox};
 use crate::error::Error;
+use crate::policy::operate::key_of;
+use crate::registry::read;
 use crate::standing::{Standing, active_caller};
 
 /// A fresh enrolment token: shown once.
@@ -54,6 +57,11 @@ impl Broker {
         let now = self.clock.safe_now()?;
         let registry = self.registry.load_full();
         check_enrollable(&registry, principal)?;
+        let row = read(&registry, &key_of(principal))?.value;
+        let verb = Verb::CreateEnrolmentToken;
+        let caller = &self
+            .let_write(caller, verb, &registry, &row, "", now)
+            .await?;
         let (token, hash) = enrolment::generate(&*self.rng);
         let expires_at = now.plus(ENROLMENT_TTL);
         let enrolment = Enrolment {
@@ -69,9 +77,11 @@ impl Broker {
             token: hash,
             expires_at,
         });
-        let commit = Commit::new(now)
+        let mut commit = Commit::new(now)
             .change(Change::PutEnrolment { hash, enrolment })
             .change(outbox(&entry)?);
+        commit.guards.extend(caller.decided_by());
+        commit.guards.extend(caller.registered_in(&registry));
         self.commit(commit).await.map_err(Error::from_commit)?;
         let anchors_pem = self.issuer.load().anchors(Hierarchy::Control, now);
         Ok(FreshToken {
@@ -106,6 +116,17 @@ impl Broker {
         let principal = pending.principal;
         let registry = self.registry.load_full();
         active_caller(&registry, &principal, now).map_err(|_| Error::EnrolmentRefused)?;
+        // Somebody must be able to come and unseal it.
+        if !matches!(principal, Principal::Operator(_)) {
+            check_unsealed(&registry)?;
+        } else if registry
+            .system()
+            .sealed_at
+            .is_some_and(|at| now.secs() <= at.secs())
+        {
+            // Identities say the second of their issue: one of this second could be from before.
+            return Err(Error::RetryAfterRevocation);
+        }
         let key = self.csr_key(csr, &principal)?;
         let line = self.store.identity(&principal).await?;
         if let Some(line) = &line
@@ -124,6 +145,7 @@ impl Broker {
             generation: line.as_ref().map_or(0, |line| line.generation) + 1,
             current: signed.link,
             previous: None,
+            earlier: Vec::new(),
             broken_at: None,
         };
         let mut entry = Entry::new(self.decision_id(now), now, EntryKind::Enrol, Outcome::Allow);
@@ -160,16 +182,30 @@ impl Broker {
 
     async fn try_renew(&self, caller: &Standing, csr: &[u8]) -> Result<Option<Enrolled>, Error> {
         let now = self.clock.safe_now()?;
+        let Attestation::Mtls { key: proved } = caller.attestation else {
+            return Err(Error::Unauthenticated {
+                message: "only an identity renews itself; call with its certificate",
+            });
+        };
         let principal = caller.caller.principal();
         let key = self.csr_key(csr, &principal)?;
         let line = self.store.identity(&principal).await?;
         let line = line.ok_or(Error::Unauthenticated {
             message: "the identity is unknown",
         })?;
+        // The call was admitted a moment ago; whoever was suspended since, or lost its owner, or ran out
+        // of its time, gets nothing more.
+        let registry = self.registry.load_full();
+        check_unsealed(&registry)?;
+        active_caller(&registry, &principal, now)?;
         let signed = self.sign_identity(&principal, &key, now)?;
-        let (generation, previous) = match line.succession(caller.key, key.digest(), now) {
-            Succession::Advance => (line.generation + 1, Some(line.current)),
-            Succession::Repeat => (line.generation, line.previous),
+        let (generation, previous, earlier) = match line.succession(proved, key.digest(), now) {
+            Succession::Advance => (
+                line.generation + 1,
+                Some(line.current),
+                line.earlier_next(now),
+            ),
+            Succession::Repeat => (line.generation, line.previous, line.earlier.clone()),
             Succession::Reused => {
                 let message = "the next identity needs a key of its own; make a new one";
                 return Err(Error::InvalidCsr {
@@ -188,12 +224,13 @@ impl Broker {
             generation,
             current: signed.link,
             previous,
+            earlier,
             broken_at: None,
         };
-        let registry = self.registry.load_full();
         let mut entry = self.entry(caller, now, EntryKind::Renew, Outcome::Allow);
         describe(&mut entry, &registry, &next);
-        let mut commit = Commit::new(now);
+        // A rule that came meanwhile matches the identity that called, not the one to come.
+        let mut commit = Commit::new(now).guard(Guard::NotRevoked(caller.facts.clone()));
         commit
             .guards
             .extend(registration_unchanged(&registry, &principal));
@@ -279,6 +316,15 @@ impl Broker {
             chain_pem: signed.chain_pem,
             anchors_pem: self.issuer.load().anchors(Hierarchy::Control, now),
         }
+    }
+}
+
+/// Nobody becomes a caller, or stays one, on a sealed broker: who was retired or suspended since the backup
+/// is not known there.
+fn check_unsealed(registry: &Registry) -> Result<(), Error> {
+    match registry.system().sealed_at {
+        Some(_) => Err(Error::BrokerSealed),
+        None => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use taskpass_core::Timestamp;
 use taskpass_core::audit::{Attestation, DecisionFacts, Entry, EntryKind, MAX_ENTRY_LEN, Outcome};
 use taskpass_core::identity::Principal;
 use taskpass_core::registry::Registry;
-use taskpass_store::{Change, Commit, Lane, MetaKey, Outboxed};
+use taskpass_store::{Change, Commit, CommitError, Lane, MetaKey, Outboxed};
 
 use crate::broker::Broker;
 use crate::denials::Counted;
@@ -22,14 +22,12 @@ impl Broker {
     ) -> Entry {
         let mut entry = Entry::new(self.decision_id(now), now, kind, outcome);
         entry.actor = Some(caller.caller.principal());
-        match &caller.client_key {
-            None => {
-                entry.generation = Some(caller.generation);
-                entry.attestation = Some(Attestation::Mtls { key: caller.key });
-            }
-            Some(key) => entry.attestation = Some(Attestation::PrivateKeyJwt { key: key.clone() }),
+        if matches!(caller.attestation, Attestation::Mtls { .. }) {
+            entry.generation = Some(caller.generation);
         }
+        entry.attestation = Some(caller.attestation.clone());
         entry.trace_id.clone_from(&caller.trace_id);
+        entry.decision = caller.decision.as_ref().map(DecisionFacts::from);
         concern(
             &mut entry,
             &self.registry.load(),
@@ -49,7 +47,7 @@ impl Broker {
         }
         entry.outcome = Outcome::Deny;
         entry.reason = Some(error.reason().to_owned());
-        if let Error::PolicyDenied(denial) = error {
+        if let Error::PolicyDenied(denial) | Error::AboveDenied { denial, .. } = error {
             entry.id = denial.basis.id;
             entry.decision = Some(DecisionFacts {
                 errored: denial.errored,
@@ -69,7 +67,7 @@ impl Broker {
         let now = self.background_now();
         let mut entry = Entry::new(self.decision_id(now), now, EntryKind::Call, Outcome::Deny);
         entry.actor = Some(proved.principal.clone());
-        entry.attestation = Some(Attestation::Mtls { key: proved.key });
+        entry.attestation = Some(proved.attestation.clone());
         concern(&mut entry, &self.registry.load(), &proved.principal);
         entry.subject = Some(method.to_owned());
         self.record_denial(entry, error).await
@@ -100,6 +98,10 @@ impl Broker {
     }
 
     /// Records that the broker started, and under which policy set.
+    ///
+    /// If more entries wait for the log than may (the limit was lowered), the broker starts all the
+    /// same, because only then the log is written; this entry waits with it, and whatever else would
+    /// add one is refused until there is room.
     pub(crate) async fn record_start(&self) -> Result<(), Error> {
         let now = self.clock.now().max(self.store.last_committed_at());
         let mut started = Entry::new(self.decision_id(now), now, EntryKind::Broker, Outcome::Done);
@@ -116,10 +118,33 @@ impl Broker {
                 commit = commit.change(change);
             }
         }
-        self.commit(commit)
-            .await
-            .map(drop)
-            .map_err(Error::from_commit)
+        match self.commit(commit.clone()).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::OutboxFull) => {
+                tracing::warn!(
+                    waiting = self.store.stats().outbox,
+                    limit = self.store.stats().outbox_limit,
+                    "more entries wait for the audit log than may; until it has them, nothing is issued"
+                );
+                *self.late_start.lock().await = Some(commit);
+                Ok(())
+            }
+            Err(error) => Err(Error::from_commit(error)),
+        }
+    }
+
+    /// Records the start if there was no room for it before.
+    pub(crate) async fn record_late_start(&self) -> Result<(), Error> {
+        let mut late = self.late_start.lock().await;
+        let Some(commit) = late.as_ref() else {
+            return Ok(());
+        };
+        match self.commit(commit.clone()).await {
+            Ok(_) => *late = None,
+            Err(CommitError::OutboxFull) => {}
+            Err(error) => return Err(Error::from_commit(error)),
+        }
+        Ok(())
     }
 
     /// Records that the broker stops, as the last thing it does.

@@ -9,8 +9,13 @@ use taskpass_core::registry::RowKey;
 use taskpass_core::scope::ParseScopeError;
 use taskpass_core::task::TaskState;
 use taskpass_core::ttl::TtlError;
-use taskpass_core::{CredentialId, ScopeRef, TargetUri, TaskId};
-use taskpass_store::{CommitError, Counter, StoreError};
+use taskpass_core::{AgentName, CredentialId, ScopeRef, TargetUri, TaskId};
+use taskpass_store::{CommitError, StoreError};
+
+use crate::limits::LimitReached;
+use crate::registry::Fault;
+
+use crate::federation::AttestationRefusal;
 
 /// A request was not done. Nothing changed, but for the entry that records a refusal.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +81,18 @@ pub enum Error {
         /// Why, without helping a guesser.
         message: &'static str,
     },
+    /// What others say about the caller is not accepted.
+    #[error(transparent)]
+    AttestationRefused(#[from] AttestationRefusal),
+    /// Whether it is to be accepted cannot be told now.
+    #[error(
+        "the keys of issuer `{issuer}` cannot be fetched, so that its tokens cannot be checked; try \
+         again"
+    )]
+    AttestationUnavailable {
+        /// The issuer's name in the configuration.
+        issuer: String,
+    },
     /// The enrolment token is unknown, used, expired or void: not told apart.
     #[error("the enrolment token is not accepted; ask an administrator for a new one")]
     EnrolmentRefused,
@@ -109,6 +126,14 @@ pub enum Error {
     /// Policy denies.
     #[error("policy denies this request")]
     PolicyDenied(Box<Denial>),
+    /// Policy denies it to an agent above the task: none does for another what it could not do itself.
+    #[error("policy denies this to agent `{agent}`, for which the task is run")]
+    AboveDenied {
+        /// The agent that is denied.
+        agent: AgentName,
+        /// Why.
+        denial: Box<Denial>,
+    },
     /// A scope is beyond what the task, or its parent, was started with.
     #[error("scope `{scope}` is not in the task's ceiling")]
     ScopeExceedsTask {
@@ -135,6 +160,12 @@ pub enum Error {
         /// How many.
         max: usize,
     },
+    /// The parent has as many tasks beneath it as it may have.
+    #[error("task {parent} has as many tasks beneath it as it may have; complete some first")]
+    TooManyChildren {
+        /// The parent.
+        parent: TaskId,
+    },
     /// The target is suspended or retired.
     #[error("target `{target}` is not active")]
     TargetNotActive {
@@ -144,6 +175,12 @@ pub enum Error {
     /// Everything was revoked, and nobody has resumed the broker.
     #[error("everything was revoked; nothing is issued until an administrator resumes the broker")]
     BrokerHalted,
+    /// The store came out of a backup, and nobody has unsealed it.
+    #[error(
+        "the broker was restored from a backup and is sealed: an operator must enrol anew with the \
+         enrolment that `taskpass restore` wrote, look at what is missing, and unseal it"
+    )]
+    BrokerSealed,
     /// The last active administrator cannot be taken away.
     #[error("`{name}` is the last active administrator")]
     LastAdmin {
@@ -234,15 +271,36 @@ pub enum Error {
         /// What it is.
         found: u64,
     },
-    /// A limit of live credentials is reached.
-    #[error(
-        "the limit of live credentials of {} is reached",
-        counter_name(counter)
-    )]
-    LimitReached {
-        /// Which.
-        counter: Counter,
+    /// Somebody changed the registry since the difference was reviewed.
+    #[error("the registry is at version {found}, not {expected}; review the difference again")]
+    RegistryVersionChanged {
+        /// What the caller had read.
+        expected: u64,
+        /// What it is.
+        found: u64,
     },
+    /// What is to be registered is not acceptable; nothing of it was.
+    #[error("{}", crate::registry::summary(faults))]
+    InvalidEntries {
+        /// Each fault.
+        faults: Vec<Fault>,
+    },
+    /// One change would be too large.
+    #[error("one change of the registry has at most {max} entries, not {found}; {advice}")]
+    TooManyChanges {
+        /// How many it would have.
+        found: usize,
+        /// How many it may have.
+        max: usize,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A limit is reached.
+    #[error("{0}")]
+    LimitReached(Box<LimitReached>),
+    /// Too many streams keep tasks alive.
+    #[error("this task, or this agent, is kept alive by as many streams as it may be; close one")]
+    KeepAliveStreams,
     /// The broker is busy.
     #[error("too many requests are waiting")]
     QueueFull,
@@ -255,20 +313,15 @@ pub enum Error {
     /// The store, or the outbox of the log, does not take writes.
     #[error("the store does not take writes")]
     StoreUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The audit log is longer than the store knows: an older store was put back.
+    #[error("the audit log goes on where the store ends: an older store was put back")]
+    RolledBack(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The audit log cannot be read or written.
     #[error("the audit log is not available")]
     LogUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Our own fault.
     #[error("an internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-fn counter_name(counter: &Counter) -> String {
-    match counter {
-        Counter::Agent(name) => format!("agent `{name}`"),
-        Counter::Owner(name) => format!("owner `{name}`"),
-        Counter::Target(uri) => format!("target `{uri}`"),
-    }
 }
 
 impl Error {
@@ -282,21 +335,23 @@ impl Error {
             Self::InvalidField { field, .. } => field_reason(field),
             Self::InvalidCsr { .. } => "INVALID_CSR",
             Self::InvalidBinding { .. } => "INVALID_BINDING",
-            Self::TooManyItems { .. } => "TOO_MANY_ITEMS",
             Self::MessageTooLarge { .. } => "MESSAGE_TOO_LARGE",
-            Self::Unauthenticated { .. } => "UNAUTHENTICATED",
+            Self::Unauthenticated { .. } | Self::AttestationRefused(_) => "UNAUTHENTICATED",
+            Self::AttestationUnavailable { .. } => "ATTESTATION_UNAVAILABLE",
             Self::EnrolmentRefused => "ENROLMENT_REFUSED",
             Self::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
             Self::AgentSuspended { .. } => "AGENT_SUSPENDED",
             Self::CallerSuspended { .. } => "CALLER_SUSPENDED",
             Self::IdentityConflict => "IDENTITY_CONFLICT",
-            Self::PolicyDenied(_) => "POLICY_DENIED",
+            Self::PolicyDenied(_) | Self::AboveDenied { .. } => "POLICY_DENIED",
             Self::ScopeExceedsTask { .. } => "SCOPE_EXCEEDS_TASK",
             Self::BindingRequired { .. } => "BINDING_REQUIRED",
             Self::TaskNotActive { .. } => "TASK_NOT_ACTIVE",
             Self::TaskTooDeep { .. } => "TASK_TOO_DEEP",
+            Self::TooManyChildren { .. } => "FAN_OUT",
             Self::TargetNotActive { .. } => "TARGET_NOT_ACTIVE",
             Self::BrokerHalted => "BROKER_HALTED",
+            Self::BrokerSealed => "BROKER_SEALED",
             Self::LastAdmin { .. } => "LAST_ADMIN",
             Self::Retired { .. } => "RETIRED",
             Self::OwnerNotActive { .. } => "OWNER_NOT_ACTIVE",
@@ -312,14 +367,18 @@ impl Error {
             },
             Self::LogNotFound { .. } => "LOG_NOT_FOUND",
             Self::NotLogged { .. } => "ENTRY_NOT_FOUND",
+            Self::RolledBack(_) => "STORE_ROLLED_BACK",
             Self::LogUnavailable(_) => "LOG_UNAVAILABLE",
             Self::KeyNotFound { .. } => "KEY_NOT_FOUND",
             Self::KeyNotReady { .. } => "KEY_NOT_READY",
             Self::InvalidCertificate { .. } => "INVALID_CERTIFICATE",
             Self::AlreadyRegistered { .. } => "ALREADY_REGISTERED",
             Self::IdempotencyKeyReused { .. } => "IDEMPOTENCY_KEY_REUSED",
-            Self::VersionChanged { .. } => "VERSION_CHANGED",
-            Self::LimitReached { .. } => "LIVE_CREDENTIALS",
+            Self::VersionChanged { .. } | Self::RegistryVersionChanged { .. } => "VERSION_CHANGED",
+            Self::InvalidEntries { .. } => "INVALID_REGISTRY",
+            Self::TooManyItems { .. } | Self::TooManyChanges { .. } => "TOO_MANY_ITEMS",
+            Self::LimitReached(reached) => reached.limit.as_str(),
+            Self::KeepAliveStreams => "KEEP_ALIVE_STREAMS",
             Self::QueueFull => "QUEUE_FULL",
             Self::RetryAfterRevocation => "RETRY_AFTER_REVOCATION",
             Self::ClockUnsafe => "CLOCK_UNSAFE",
@@ -334,6 +393,8 @@ impl Error {
         matches!(
             self,
             Self::PolicyDenied(_)
+                | Self::AboveDenied { .. }
+                | Self::TooManyChildren { .. }
                 | Self::ScopeExceedsTask { .. }
                 | Self::BindingRequired { .. }
                 | Self::AgentSuspended { .. }
@@ -342,6 +403,7 @@ impl Error {
                 | Self::TaskNotActive { .. }
                 | Self::TargetNotActive { .. }
                 | Self::BrokerHalted
+                | Self::BrokerSealed
                 | Self::InvalidBinding { .. }
                 | Self::LimitReached { .. }
                 | Self::EnrolmentRefused
@@ -381,7 +443,14 @@ fn field_reason(field: &str) -> &'static str {
         "valid_until" => "INVALID_VALID_UNTIL",
         "from" | "until" => "INVALID_PERIOD",
         "idempotency_key" => "INVALID_IDEMPOTENCY_KEY",
+        "agent" => "INVALID_AGENT",
         _ => "INVALID_FIELD",
+    }
+}
+
+impl From<LimitReached> for Error {
+    fn from(reached: LimitReached) -> Self {
+        Self::LimitReached(Box::new(reached))
     }
 }
 
@@ -416,6 +485,7 @@ impl Error {
         match error {
             CommitError::QueueFull => Self::QueueFull,
             CommitError::OutboxFull => Self::StoreUnavailable(Box::new(CommitError::OutboxFull)),
+            CommitError::DiskFull => Self::StoreUnavailable(Box::new(CommitError::DiskFull)),
             CommitError::Failed(source) => Self::StoreUnavailable(Box::new(source)),
             CommitError::Refused(refusal) => match refusal {
                 Refusal::TaskNotLive { id } => Self::TaskNotActive {
@@ -425,11 +495,18 @@ impl Error {
                 Refusal::TaskUnknown { id } => Self::TaskNotFound { task: id },
                 Refusal::Revoked { .. } => Self::RetryAfterRevocation,
                 Refusal::EnrolmentSpent => Self::EnrolmentRefused,
-                Refusal::LimitReached { counter } => Self::LimitReached { counter },
+                Refusal::LimitReached {
+                    counter,
+                    limit,
+                    live,
+                    room_in,
+                } => LimitReached::counted(&counter, limit, live, room_in).into(),
+                Refusal::TooManyChildren { parent } => Self::TooManyChildren { parent },
                 Refusal::AlreadyStarted { task, .. } => Self::IdempotencyKeyReused { task },
                 // Somebody keeps changing what the decision reads: the caller may well try again.
                 Refusal::Changed { .. }
                 | Refusal::GenerationChanged
+                | Refusal::Tied { .. }
                 | Refusal::PlacesLeased { .. }
                 | Refusal::MetaChanged { .. } => Self::QueueFull,
             },

@@ -71,7 +71,11 @@ impl Broker {
         // A completed task's credentials end by its rule; between the two commits the record
         // already says that the task is over.
         let over = task.as_ref().is_none_or(|task| {
-            matches!(task.state(now), TaskState::Completed | TaskState::Revoked)
+            let state = task.state(now);
+            matches!(
+                state,
+                TaskState::Completed | TaskState::Revoked | TaskState::Lost
+            )
         });
         if over || !self.is_live(&credential, now) {
             return Ok(None);

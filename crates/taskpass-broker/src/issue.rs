@@ -12,6 +12,7 @@
 //!    again what was read;
 //! 7. release: only what the store has acknowledged is returned.
 
+mod decide;
 mod entries;
 mod lookup;
 mod sign;
@@ -20,25 +21,28 @@ mod wanted;
 
 use taskpass_core::AgentName;
 use taskpass_core::grant::Grant;
-use taskpass_core::registry::Registry;
+use taskpass_core::registry::{Registry, Target, Versioned};
 use taskpass_core::task::Task;
 use taskpass_core::ttl::Clamp;
 use taskpass_issuer::Hierarchy;
-use taskpass_policy::Request;
-use taskpass_store::{Change, Commit, CommitError, Counter, Guard, Refusal};
+use taskpass_store::{Change, Commit, Guard};
 
 use crate::broker::Broker;
+use crate::chain::refused_above;
 use crate::entry::outbox;
 use crate::error::Error;
-use crate::standing::{Standing, calling_agent};
+use crate::limits::Pace;
+use crate::policy::current::is_outdated;
+use crate::standing::{Standing, calling_agent, check_agent};
 use crate::start::Attempt;
+use decide::Found;
 use entries::complete_entry;
 use lookup::{token_target, within_ceiling};
 use sign::{Signed, Signing};
 use terms::Bound;
 use wanted::Wanted;
 
-pub(crate) use lookup::{check_system, targets_of, unchanged, unknown_agent};
+pub(crate) use lookup::{check_system, owner_of, targets_of, unchanged, unknown_agent};
 pub use wanted::{CertificateRequest, IssuedCertificate, IssuedToken, TokenRequest};
 
 /// How often a decision is made again because the registry changed in between.
@@ -49,6 +53,7 @@ pub const MAX_BATCH: usize = 256;
 struct Issued {
     signed: Signed,
     clamped_by: Option<Clamp>,
+    would_deny: bool,
     revocation_seq: u64,
 }
 
@@ -67,6 +72,7 @@ impl Broker {
                     token: signed.token,
                     credential: signed.credential,
                     clamped_by: issued.clamped_by,
+                    would_deny: issued.would_deny,
                     revocation_seq: issued.revocation_seq,
                 })
             }
@@ -104,26 +110,32 @@ impl Broker {
         let began = self.clock.monotonic();
         let agent = calling_agent(caller)?;
         wanted.check_shape()?;
+        let mut pace = Pace::default();
         let mut attempt = 0;
         let error = loop {
             attempt += 1;
-            match self.try_issue(caller, agent, wanted).await {
+            match self.try_issue(caller, agent, wanted, &mut pace).await {
                 Ok(issued) => {
                     self.metrics
                         .issue
                         .record(self.clock.monotonic().saturating_sub(began));
+                    self.metrics.would_deny.add(issued.would_deny.into());
                     return Ok(issued);
                 }
                 Err(Attempt::Again) if attempt < ATTEMPTS => {
                     self.metrics.decided_again.one();
-                    self.reload_registry().await?;
+                    self.read_again().await?;
                 }
                 Err(Attempt::Again) => break Error::QueueFull,
                 Err(Attempt::Failed(error)) => break error,
             }
         };
+        if self.count_limited(caller, &error) {
+            return Err(error);
+        }
         if error.is_denial() {
-            let entry = self.denied_entry(caller, agent, wanted).await?;
+            let mut entry = self.denied_entry(caller, agent, wanted).await?;
+            entry.subject = refused_above(&error, agent).map(|above| format!("agent {above}"));
             self.record_denial(entry, &error).await?;
         }
         Err(error)
@@ -134,6 +146,7 @@ impl Broker {
         caller: &Standing,
         agent: &AgentName,
         wanted: &Wanted<'_>,
+        pace: &mut Pace,
     ) -> Result<Issued, Attempt> {
         // Step 2: look up.
         let now = self.clock.safe_now()?;
@@ -141,6 +154,8 @@ impl Broker {
         check_system(&registry)?;
         let task = self.live_own_task(agent, wanted.task(), now).await?;
         let agent = registry.agent(agent).ok_or_else(|| unknown_agent(agent))?;
+        // It was active when it was admitted; whatever the policies say, it is now too.
+        check_agent(&registry, &agent.value, now)?;
         let target = match wanted {
             Wanted::Token(request) => Some(token_target(&registry, request)?),
             Wanted::Certificate(_) => None,
@@ -150,25 +165,15 @@ impl Broker {
             Wanted::Token(_) => self.limits.token_ttl,
             Wanted::Certificate(_) => self.limits.certificate_ttl,
         });
-        let grant = self
-            .policy
-            .decide(
-                self.decision_id(now),
-                &Request {
-                    agent,
-                    owner: registry.owner(&agent.value.owner).map(AsRef::as_ref),
-                    targets: target.into_iter().collect(),
-                    ask: wanted.ask(),
-                    delegating_from: None,
-                    task: Some(task.id),
-                    purpose: &task.purpose,
-                    depth: task.ancestors.len(),
-                    ttl,
-                    attestation: caller.method(),
-                    now,
-                },
-            )
-            .map_err(|denial| Error::PolicyDenied(Box::new(denial)))?;
+        let found = Found {
+            registry: &registry,
+            task: &task,
+            agent,
+            target,
+            ttl,
+            now,
+        };
+        let (grant, chain) = self.decide_issue(caller, wanted, &found)?;
         within_ceiling(&task, grant.ask())?;
         let bound = match wanted {
             Wanted::Token(request) => self.bound(request, &task, target, now).await?,
@@ -178,16 +183,24 @@ impl Broker {
         let (ends_at, clamped_by) = terms::end(
             now,
             ttl,
-            &agent.value,
+            (&agent.value, &chain.agents),
             target.map(|row| &row.value),
             &task,
             bound.as_ref(),
         );
         terms::check_life(now, ends_at, clamped_by, &task)?;
+        // What is refused for its pace is not signed: nothing costs more.
+        pace.take(self, &registry, &agent.value, target.map(|row| &row.value))
+            .map_err(Error::from)?;
         // Step 5: sign.
-        let mut guards = self.guards(&grant, &registry, &task, bound.as_ref());
+        let mut guards = self.guards(&grant, &registry, &task, target, bound.as_ref());
         guards.push(Guard::NotRevoked(caller.facts.clone()));
         let mut entry = self.granted_entry(caller, wanted, &grant, &task, now);
+        let would_deny = grant.basis().would_deny || chain.would_deny;
+        if let Some(decision) = &mut entry.decision {
+            decision.would_deny = would_deny;
+        }
+        guards.extend(chain.guards());
         let listed = self.place(wanted.credential_kind(), ends_at).await?;
         let signing = Signing {
             agent: &agent.value,
@@ -214,9 +227,10 @@ impl Broker {
             Ok(_) => Ok(Issued {
                 signed,
                 clamped_by,
+                would_deny,
                 revocation_seq,
             }),
-            Err(CommitError::Refused(Refusal::Changed { .. })) => Err(Attempt::Again),
+            Err(error) if is_outdated(&error) => Err(Attempt::Again),
             Err(error) => Err(Error::from_commit(error).into()),
         }
     }
@@ -226,14 +240,13 @@ impl Broker {
         grant: &Grant,
         registry: &Registry,
         task: &Task,
+        target: Option<&Versioned<Target>>,
         bound: Option<&Bound>,
     ) -> Vec<Guard> {
         let mut guards: Vec<_> = unchanged(grant, registry).collect();
         guards.push(Guard::TaskLive { id: task.id });
-        guards.push(Guard::Below {
-            counter: Counter::Agent(task.agent.clone()),
-            limit: self.limits.live_per_agent,
-        });
+        let amounts = &self.limits.amounts;
+        guards.extend(amounts.credential_guards(registry, task, target));
         guards.extend(bound.map(|bound| Guard::NotRevoked(bound.facts.clone())));
         guards
     }

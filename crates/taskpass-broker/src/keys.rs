@@ -174,12 +174,14 @@ impl Broker {
             if changed.is_empty() {
                 return Ok(answer);
             }
-            let commit = keys.change(changed, now, |record| {
+            let mut commit = keys.change(changed, now, |record| {
                 let mut entry = self.entry(caller, now, EntryKind::Key, Outcome::Done);
                 describe(&mut entry, record);
                 entry.reason = Some(why.to_owned());
                 entry
             })?;
+            // If other policies came into force since the gate, this is refused, and the call repeated.
+            commit.guards.extend(caller.decided_by());
             match self.commit(commit).await {
                 Ok(_) => {
                     self.reload_keys().await?;

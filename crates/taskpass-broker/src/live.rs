@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use taskpass_core::credential::Credential;
+use taskpass_core::task::TaskState;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 use taskpass_store::Counter;
 
@@ -43,13 +44,6 @@ impl Live {
         Self {
             credentials,
             exact: credentials == 0,
-        }
-    }
-
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self {
-            credentials: self.credentials.saturating_add(other.credentials),
-            exact: self.exact && other.exact,
         }
     }
 }
@@ -122,7 +116,12 @@ impl Broker {
             loop {
                 let page = self.store.children(task, after, PAGE).await?;
                 after = page.items.last().map(|task| task.id);
-                waiting.extend(page.items.iter().map(|task| task.id));
+                for task in &page.items {
+                    waiting.push(task.id);
+                    if self.task_state(task, now) == TaskState::Active {
+                        found.last_deadline = found.last_deadline.max(Some(task.deadline_at()));
+                    }
+                }
                 if !page.more {
                     break;
                 }
@@ -135,17 +134,48 @@ impl Broker {
         Ok(found)
     }
 
-    /// The live credentials of an agent, its tasks' subtrees included.
-    pub(crate) async fn live_of_agent(
+    /// The live credentials of these agents, their tasks' subtrees included, each counted once.
+    pub(crate) async fn live_of_agents(
         &self,
-        agent: &AgentName,
+        agents: &[AgentName],
         now: Timestamp,
     ) -> Result<Live, Error> {
-        let bound = self.store.live(Counter::Agent(agent.clone()), now).await?;
+        let bound = self.bound_of_agents(agents, now).await?;
         if bound > EXACT_UP_TO {
             return Ok(Live::at_most(bound));
         }
         let mut walked = Walked::default();
+        let mut count = 0_u64;
+        for agent in agents {
+            match self.live_of_another(agent, &mut walked, now).await? {
+                Some(more) => count += more,
+                None => return Ok(Live::at_most(bound)),
+            }
+        }
+        Ok(Live::exactly(count))
+    }
+
+    /// An upper bound on the live credentials of these agents.
+    pub(crate) async fn bound_of_agents(
+        &self,
+        agents: &[AgentName],
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let mut bound = 0_u64;
+        for agent in agents {
+            let live = self.store.live(Counter::Agent(agent.clone()), now).await?;
+            bound = bound.saturating_add(live);
+        }
+        Ok(bound)
+    }
+
+    /// What `walked` has not counted yet of an agent's; `None` if that is too much to look at.
+    async fn live_of_another(
+        &self,
+        agent: &AgentName,
+        walked: &mut Walked,
+        now: Timestamp,
+    ) -> Result<Option<u64>, Error> {
         let mut count = 0_u64;
         let mut after = Some(TaskId::first_at(now));
         loop {
@@ -153,17 +183,16 @@ impl Broker {
             after = page.items.last().map(|task| task.id);
             for task in &page.items {
                 let live = |credential: &Credential| self.is_live(credential, now);
-                let found = self.walk_under(task.id, &mut walked, now, live).await?;
+                let found = self.walk_under(task.id, walked, now, live).await?;
                 if !found.whole {
-                    return Ok(Live::at_most(bound));
+                    return Ok(None);
                 }
                 count += found.count;
             }
             if !page.more {
-                break;
+                return Ok(Some(count));
             }
         }
-        Ok(Live::exactly(count))
     }
 
     /// An upper bound on the live tokens for a target.
@@ -183,11 +212,10 @@ impl Broker {
     pub(crate) async fn live_at_all(&self, now: Timestamp) -> Result<Live, Error> {
         let registry = self.registry.load_full();
         let mut sum = 0_u64;
-        for agent in registry.agents() {
-            let live = self
-                .store
-                .live(Counter::Agent(agent.value.name.clone()), now)
-                .await?;
+        // Of owners, not of agents: what an agent's subtasks have counts for each agent above.
+        for owner in registry.owners() {
+            let counter = Counter::Owner(owner.value.name.clone());
+            let live = self.store.live(counter, now).await?;
             sum = sum.saturating_add(live);
         }
         Ok(Live::at_most(sum))
@@ -208,11 +236,18 @@ pub(crate) struct LiveUnder {
     pub(crate) whole: bool,
     pub(crate) count: u64,
     pub(crate) last_expiry: Option<Timestamp>,
+    /// Of the tasks beneath that neither their records nor a rule say are over.
+    pub(crate) last_deadline: Option<Timestamp>,
 }
 
 impl LiveUnder {
     /// Whether something lives, or may: what was not looked at counts.
     pub(crate) fn may_live(&self) -> bool {
-        self.count > 0 || !self.whole
+        self.count > 0 || self.last_deadline.is_some() || !self.whole
+    }
+
+    /// When the last of what was found ends by itself.
+    pub(crate) fn last_end(&self) -> Option<Timestamp> {
+        self.last_expiry.max(self.last_deadline)
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::limits::Limit;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -85,8 +87,16 @@ pub struct Metrics {
     pub certificates: Count,
     /// Tasks that were started.
     pub tasks: Count,
+    /// Tasks that ended because their process was gone.
+    pub tasks_lost: Count,
+    /// Streams that keep tasks alive now.
+    pub keep_alive_streams: Count,
     /// Requests that were denied.
     pub denials: Count,
+    /// Refusals for a limit, in the order of [`Limit::ALL`].
+    pub limited: [Count; Limit::ALL.len()],
+    /// What was allowed although no policy permits it, because its target is only observed.
+    pub would_deny: Count,
     /// Steps in the life of keys that were due and done.
     pub key_steps: Count,
     /// Rules that were made.

@@ -9,12 +9,16 @@
 //! | file | what it does |
 //! |---|---|
 //! | `reload` | puts a changed set in force, or keeps the old one |
+//! | `current` | the set that decides, as commits check it |
 //! | `ask` | requests as starting and issuing make them |
+//! | `operate` | what operators may do |
 //! | `explain` | one decision: made, or supposed |
 //! | `reach` | who can have a scope, and what an agent can have |
 
 mod ask;
+pub(crate) mod current;
 mod explain;
+pub(crate) mod operate;
 mod reach;
 mod reload;
 

@@ -1,22 +1,20 @@
 //! Removing what has expired, in bounded steps.
 //!
 //! Nothing depends on it: whoever reads a record compares it with the clock. It keeps the store
-//! small, and forgets rules that can match nothing any more. A sweep has its entry behind it, not in
-//! its commits: the entry says how much it was. While none can be written the sum is kept, and only a
-//! crash loses it.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! small, and forgets rules that can match nothing any more. Each step adds what it removed to a sum,
+//! in its own commit; one commit takes that sum and records the entry about it. So each removed row
+//! is told once: also after a crash in between, and by whichever sweep finds room for an entry.
 
 use taskpass_core::Timestamp;
 use taskpass_core::audit::{Entry, EntryKind, Outcome};
-use taskpass_store::{Commit, Lane, Reaped};
+use taskpass_store::{Change, Commit, CommitError, Guard, Lane, MetaKey, Reaped, Refusal, Swept};
 
 use crate::broker::Broker;
 use crate::entry::outbox;
 use crate::error::Error;
 
 /// Rows removed in one commit: few milliseconds, so that issuing hardly notices.
-const STEP: usize = 1_000;
+const STEP: usize = 2_000;
 
 impl Broker {
     /// Removes everything that expired longer ago than the retention and the clocks' difference,
@@ -29,19 +27,14 @@ impl Broker {
         };
         let before = now.minus(self.limits.skew).minus(self.limits.retention);
         self.prune_lists(now);
-        let mut sum = self.reaped.take();
-        let swept = self.sweep(before, &mut sum).await;
-        if sum != Reaped::default()
-            && let Err(error) = self.record_sweep(before, &sum).await
-        {
-            self.reaped.put_back(sum);
-            return Err(error);
-        }
-        swept.map(|()| sum)
+        let swept = self.sweep(before).await;
+        // Also of a sweep that was cut off: what it removed is gone.
+        self.record_sweep().await?;
+        swept
     }
 
-    /// Adds what is removed to `sum`, also if not all of it could be.
-    async fn sweep(&self, before: Timestamp, sum: &mut Reaped) -> Result<(), Error> {
+    async fn sweep(&self, before: Timestamp) -> Result<Reaped, Error> {
+        let mut sum = Reaped::default();
         loop {
             let step = self
                 .store
@@ -56,54 +49,48 @@ impl Broker {
             self.metrics.reaped_tasks.add(step.tasks);
             self.metrics.pruned_rules.add(step.rules);
             if !step.more {
-                return Ok(());
+                return Ok(sum);
             }
         }
     }
 
-    async fn record_sweep(&self, before: Timestamp, sum: &Reaped) -> Result<(), Error> {
-        tracing::info!(
-            credentials = sum.credentials,
-            tasks = sum.tasks,
-            rules = sum.rules,
-            others = sum.others,
-            "reaped"
-        );
+    /// Records what was removed and is told by no entry yet, if there is anything.
+    async fn record_sweep(&self) -> Result<(), Error> {
+        let kept = self.store.meta(MetaKey::Swept).await?;
+        let swept = Swept::from_kept(kept.as_deref())?;
+        if swept.is_none() {
+            return Ok(());
+        }
+        let Swept {
+            credentials,
+            tasks,
+            rules,
+            others,
+            before,
+        } = swept;
+        tracing::info!(credentials, tasks, rules, others, "reaped");
         let at = self.background_now();
         let mut entry = Entry::new(self.decision_id(at), at, EntryKind::Reap, Outcome::Done);
-        entry.count = Some(sum.credentials);
+        entry.count = Some(credentials);
         entry.subject = Some(format!(
-            "{} credentials, {} tasks, {} rules, {} others that expired before {before}",
-            sum.credentials, sum.tasks, sum.rules, sum.others
+            "{credentials} credentials, {tasks} tasks, {rules} rules, {others} others that expired \
+             before {before}"
         ));
         let commit = Commit::new(at)
             .in_lane(Lane::Background)
+            .guard(Guard::MetaIs {
+                key: MetaKey::Swept,
+                value: kept,
+            })
+            .change(Change::PutMeta {
+                key: MetaKey::Swept,
+                value: Swept::NONE.to_kept(),
+            })
             .change(outbox(&entry)?);
-        self.commit(commit)
-            .await
-            .map(drop)
-            .map_err(Error::from_commit)
-    }
-}
-
-/// What was removed and has no entry yet, because none could be written.
-#[derive(Debug, Default)]
-pub(crate) struct Unrecorded(Mutex<Reaped>);
-
-impl Unrecorded {
-    fn take(&self) -> Reaped {
-        std::mem::take(&mut self.lock())
-    }
-
-    fn put_back(&self, sum: Reaped) {
-        let mut kept = self.lock();
-        kept.credentials += sum.credentials;
-        kept.tasks += sum.tasks;
-        kept.rules += sum.rules;
-        kept.others += sum.others;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Reaped> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.commit(commit).await {
+            // Another reaper was here: what it left is for the next turn.
+            Ok(_) | Err(CommitError::Refused(Refusal::MetaChanged { .. })) => Ok(()),
+            Err(error) => Err(Error::from_commit(error)),
+        }
     }
 }

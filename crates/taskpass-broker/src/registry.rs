@@ -1,17 +1,29 @@
 //! Changing and reading the registry. Every change is one commit with its entry.
 
+mod apply;
 mod check;
+mod diff;
+mod fault;
 
 use taskpass_core::audit::{Entry, EntryKind, Outcome};
-use taskpass_core::registry::{Registry, Role, Row, RowKey, State, System, Versioned};
-use taskpass_store::{Change, Commit, CommitError, Guard, Lane, Refusal};
+use taskpass_core::registry::{
+    Registry, Role, Row, RowKey, State, System, Versioned, Widening, widening,
+};
+use taskpass_core::verb::Verb;
+use taskpass_store::{Change, Commit, Guard, Lane};
 
 use crate::broker::Broker;
 use crate::error::Error;
 use crate::first::describe_row;
-use crate::live::Live;
-use crate::revoke::{RevokeWhat, check_reason};
+use crate::policy::current::is_outdated;
+use crate::revoke::check_reason;
 use crate::standing::Standing;
+
+pub use apply::{Action, Applied, Apply, Proposed, RowChange};
+pub(crate) use check::with_state;
+pub use diff::FieldChange;
+pub use fault::Fault;
+pub(crate) use fault::summary;
 
 /// What to resume.
 #[derive(Debug, Clone)]
@@ -22,28 +34,41 @@ pub enum Resume {
     Everything,
 }
 
-/// A retired entry.
+/// An entry as it was written.
 #[derive(Debug, Clone)]
-pub struct Retired {
+pub struct Written {
     /// The entry.
     pub row: Versioned<Row>,
-    /// What that ended.
-    pub live: Live,
+    /// The version of the registry that this made.
+    pub registry_version: u64,
+}
+
+impl std::ops::Deref for Written {
+    type Target = Versioned<Row>;
+
+    fn deref(&self) -> &Versioned<Row> {
+        &self.row
+    }
 }
 
 const ATTEMPTS: u32 = 4;
 
 impl Broker {
     /// Registers a new entry.
-    pub async fn register(&self, caller: &Standing, row: Row) -> Result<Versioned<Row>, Error> {
+    pub async fn register(&self, caller: &Standing, row: Row) -> Result<Written, Error> {
         let row = check::fresh(row, self.clock.safe_now()?);
-        self.change(caller, row.key(), "registered", |registry, now| {
-            if registry.version(&row.key()) != 0 {
-                return Err(Error::AlreadyRegistered { key: row.key() });
-            }
-            check::row(registry, &row, now)?;
-            Ok(row.clone())
-        })
+        self.change(
+            caller,
+            (Verb::Register, row.key()),
+            "registered",
+            |registry, now| {
+                if registry.version(&row.key()) != 0 {
+                    return Err(Error::AlreadyRegistered { key: row.key() });
+                }
+                check::row(registry, &row, now)?;
+                Ok(row.clone())
+            },
+        )
         .await
     }
 
@@ -54,27 +79,33 @@ impl Broker {
         row: Row,
         expected: u64,
         reason: &str,
-    ) -> Result<Versioned<Row>, Error> {
-        let words = if reason.is_empty() { "updated" } else { reason };
-        check_reason(words)?;
-        self.change(caller, row.key(), words, |registry, now| {
-            let key = row.key();
-            let present = read(registry, &key)?;
-            if present.version != expected {
-                let found = present.version;
-                return Err(Error::VersionChanged {
-                    key,
-                    expected,
-                    found,
-                });
-            }
-            if state(&present.value) == State::Retired {
-                return Err(Error::Retired { key });
-            }
-            let row = check::keeping(row.clone(), &present.value, now);
-            check::row(registry, &row, now)?;
-            Ok(row)
-        })
+    ) -> Result<Written, Error> {
+        let words = check::why(&self.registry.load(), &row, reason);
+        check_reason(if reason.is_empty() { "updated" } else { reason })?;
+        self.change(
+            caller,
+            (Verb::Update, row.key()),
+            &words,
+            |registry, now| {
+                let key = row.key();
+                let present = read(registry, &key)?;
+                if present.version != expected {
+                    let found = present.version;
+                    return Err(Error::VersionChanged {
+                        key,
+                        expected,
+                        found,
+                    });
+                }
+                if state(&present.value) == State::Retired {
+                    return Err(Error::Retired { key });
+                }
+                let row = check::keeping(row.clone(), &present.value, now);
+                check::row(registry, &row, now)?;
+                require_reason(&widening(&present.value, &row), reason)?;
+                Ok(row)
+            },
+        )
         .await
     }
 
@@ -100,7 +131,7 @@ impl Broker {
         caller: &Standing,
         key: RowKey,
         reason: &str,
-    ) -> Result<Versioned<Row>, Error> {
+    ) -> Result<Written, Error> {
         check_reason(reason)?;
         self.set_state(caller, key, State::Suspended, reason).await
     }
@@ -111,85 +142,85 @@ impl Broker {
         caller: &Standing,
         what: Resume,
         reason: &str,
-    ) -> Result<Option<Versioned<Row>>, Error> {
+    ) -> Result<Written, Error> {
         check_reason(reason)?;
         match what {
-            Resume::Entry(key) => self
-                .set_state(caller, key, State::Active, reason)
-                .await
-                .map(Some),
+            Resume::Entry(key) => self.set_state(caller, key, State::Active, reason).await,
             Resume::Everything => {
-                let row = Row::System(System {
-                    state: State::Active,
-                });
-                self.change(caller, RowKey::System, reason, |_, _| Ok(row.clone()))
-                    .await?;
-                Ok(None)
+                let what = (Verb::Resume, RowKey::System);
+                self.change(caller, what, reason, |registry, _| {
+                    Ok(Row::System(System {
+                        state: State::Active,
+                        ..registry.system()
+                    }))
+                })
+                .await
             }
         }
     }
 
-    /// Refuses an entry for ever; of an agent or owner, revokes what it holds.
-    pub async fn retire(
-        &self,
-        caller: &Standing,
-        key: RowKey,
-        reason: &str,
-    ) -> Result<Retired, Error> {
+    /// Ends the seal that restoring put on the broker. Returns whether it was sealed.
+    pub async fn unseal(&self, caller: &Standing, reason: &str) -> Result<bool, Error> {
         check_reason(reason)?;
-        let what = match &key {
-            RowKey::Agent(name) => Some(RevokeWhat::Agent(name.clone())),
-            RowKey::Owner(name) => Some(RevokeWhat::Owner(name.clone())),
-            RowKey::Target(_) | RowKey::Operator(_) | RowKey::Verifier(_) | RowKey::System => None,
-        };
-        let live = if let Some(what) = what {
-            if state(&read(&self.registry.load(), &key)?.value) == State::Retired {
-                return Err(Error::Retired { key });
-            }
-            self.retire_with_revocation(caller, what, reason).await?
-        } else {
-            self.set_state(caller, key.clone(), State::Retired, reason)
-                .await?;
-            Live::NONE
-        };
-        Ok(Retired {
-            row: read(&self.registry.load(), &key)?,
-            live,
+        let sealed = self.registry.load().system().sealed_at.is_some();
+        let what = (Verb::Unseal, RowKey::System);
+        let reason: String = format!("unsealed: {reason}")
+            .chars()
+            .take(taskpass_core::revocation::MAX_REASON_LEN)
+            .collect();
+        self.change(caller, what, &reason, |registry, _| {
+            Ok(Row::System(System {
+                sealed_at: None,
+                ..registry.system()
+            }))
         })
+        .await?;
+        Ok(sealed)
     }
 
-    async fn set_state(
+    pub(crate) async fn set_state(
         &self,
         caller: &Standing,
         key: RowKey,
         next: State,
         reason: &str,
-    ) -> Result<Versioned<Row>, Error> {
+    ) -> Result<Written, Error> {
         let urgent = next != State::Active;
-        self.change_in(urgent, caller, key.clone(), reason, |registry, now| {
-            let present = read(registry, &key)?;
-            if state(&present.value) == State::Retired {
-                return Err(Error::Retired { key: key.clone() });
-            }
-            let row = check::with_state(present.value, next);
-            if next == State::Active {
-                check::row(registry, &row, now)?;
-            } else {
-                check::keeps_an_admin(registry, &row)?;
-            }
-            Ok(row)
-        })
+        let verb = match next {
+            State::Active => Verb::Resume,
+            State::Suspended => Verb::Suspend,
+            State::Retired => Verb::Retire,
+        };
+        self.change_in(
+            urgent,
+            caller,
+            (verb, key.clone()),
+            reason,
+            |registry, now| {
+                let present = read(registry, &key)?;
+                if state(&present.value) == State::Retired {
+                    return Err(Error::Retired { key: key.clone() });
+                }
+                let row = check::with_state(present.value, next);
+                if next == State::Active {
+                    check::row(registry, &row, now)?;
+                } else {
+                    check::keeps_an_admin(registry, &row)?;
+                }
+                Ok(row)
+            },
+        )
         .await
     }
 
     async fn change(
         &self,
         caller: &Standing,
-        key: RowKey,
+        what: (Verb, RowKey),
         reason: &str,
         next: impl Fn(&Registry, taskpass_core::Timestamp) -> Result<Row, Error>,
-    ) -> Result<Versioned<Row>, Error> {
-        self.change_in(false, caller, key, reason, next).await
+    ) -> Result<Written, Error> {
+        self.change_in(false, caller, what, reason, next).await
     }
 
     /// Makes one change: computes the row from the registry as it is, commits it under the versions
@@ -199,10 +230,10 @@ impl Broker {
         &self,
         urgent: bool,
         caller: &Standing,
-        key: RowKey,
+        (verb, key): (Verb, RowKey),
         reason: &str,
         next: impl Fn(&Registry, taskpass_core::Timestamp) -> Result<Row, Error>,
-    ) -> Result<Versioned<Row>, Error> {
+    ) -> Result<Written, Error> {
         for _ in 0..ATTEMPTS {
             let (now, lane) = if urgent {
                 (self.background_now(), Lane::Urgent)
@@ -211,9 +242,14 @@ impl Broker {
             };
             let registry = self.registry.load_full();
             let row = next(&registry, now)?;
+            let caller = &self
+                .let_write(caller, verb, &registry, &row, reason, now)
+                .await?;
             let entry = self.change_entry(caller, &registry, &row, reason, now);
             let mut commit = Commit::new(now).in_lane(lane);
             commit.guards = guards(&registry, &row);
+            commit.guards.extend(caller.decided_by());
+            commit.guards.extend(caller.registered_in(&registry));
             let commit = commit
                 .change(Change::PutRow(row.clone()))
                 .change(crate::entry::outbox(&entry)?);
@@ -224,14 +260,13 @@ impl Broker {
                         .iter()
                         .find(|(written, _)| *written == key)
                         .map_or(0, |(_, version)| *version);
-                    return Ok(Versioned {
-                        value: row,
-                        version,
+                    let value = row;
+                    return Ok(Written {
+                        row: Versioned { value, version },
+                        registry_version: committed.registry_version.unwrap_or(0),
                     });
                 }
-                Err(CommitError::Refused(Refusal::Changed { .. })) => {
-                    self.reload_registry().await?;
-                }
+                Err(error) if is_outdated(&error) => self.read_again().await?,
                 Err(error) => return Err(Error::from_commit(error)),
             }
         }
@@ -250,8 +285,26 @@ impl Broker {
         let mut entry = self.entry(caller, now, EntryKind::Registry, Outcome::Done);
         describe_row(&mut entry, row, registry.version(&row.key()) + 1);
         entry.reason = Some(reason.to_owned());
+        if let Ok(present) = read(registry, &row.key()) {
+            entry.widened = widening(&present.value, row);
+        }
         entry
     }
+}
+
+/// Whoever lets somebody have or do more says why. An observation comes with a reason of its own.
+fn require_reason(widened: &[Widening], reason: &str) -> Result<(), Error> {
+    let unexplained: Vec<&str> = widened
+        .iter()
+        .filter(|what| **what != Widening::Observe)
+        .map(|what| what.as_str())
+        .collect();
+    if unexplained.is_empty() || !reason.is_empty() {
+        return Ok(());
+    }
+    let what = unexplained.join(", ");
+    let expected = format!("say why: this widens {what}");
+    Err(Error::field("reason", expected))
 }
 
 /// The row itself is unchanged, and so is what its check relied upon: an agent's owner and targets,

@@ -2,24 +2,30 @@
 
 mod describe;
 mod plan;
+mod retire;
 mod taint;
 
 use taskpass_core::audit::{Cause, EntryKind, Outcome, RevocationFacts};
 use taskpass_core::caller::Caller;
 use taskpass_core::registry::{Registry, Row, RowKey, State};
 use taskpass_core::revocation::{MAX_REASON_LEN, RuleDraft};
+use taskpass_core::verb::Verb;
 use taskpass_core::{AgentName, CredentialId, DecisionId, OwnerName, TargetUri, TaskId, Timestamp};
-use taskpass_store::{Change, Commit, CommitError, Lane, Refusal};
+use taskpass_policy::Thing;
+use taskpass_store::{Change, Commit, CommitError, Committed, Lane, Refusal};
 
 use crate::broker::Broker;
 use crate::entry::outbox;
 use crate::error::Error;
 use crate::live::Live;
+use crate::policy::operate::{self, Doing};
 use crate::standing::Standing;
 use crate::start::Attempt;
-use describe::describe;
-use plan::{Plan, unchanged};
+use describe::{Named, describe};
+use plan::{Count, Plan};
 
+pub(crate) use retire::retired;
+pub use retire::{Ended, Retired, Tasks};
 pub use taint::Tainted;
 
 /// How often a revocation is tried again because the registry changed in between.
@@ -75,11 +81,15 @@ impl Broker {
     pub async fn revoke(&self, caller: &Standing, request: &Revoke) -> Result<Revoked, Error> {
         let began = self.clock.monotonic();
         check_reason(&request.reason)?;
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             let now = self.clock.now().max(self.store.last_committed_at());
             let registry = self.registry.load_full();
             let id = self.decision_id(now);
-            let plan = self.plan(&registry, request, id, now).await?;
+            let counted = (now, Count::at(attempt));
+            let plan = self.plan(&registry, request, id, counted).await?;
+            let caller = &self
+                .let_revoke(caller, Verb::Revoke, &registry, request, &plan, now)
+                .await?;
             let live = plan.live.unwrap_or(Live::NONE);
             let suspended: Vec<_> = plan
                 .rows
@@ -103,7 +113,8 @@ impl Broker {
                 .commit_plan(caller, request, id, &registry, plan, now)
                 .await
             {
-                Ok(seq) => {
+                Ok(committed) => {
+                    let seq = newest(&committed);
                     if keys_change {
                         self.reload_keys().await?;
                     }
@@ -117,11 +128,52 @@ impl Broker {
                         at: now,
                     });
                 }
-                Err(Attempt::Again) => self.reload_registry().await?,
+                Err(Attempt::Again) => self.read_again().await?,
                 Err(Attempt::Failed(error)) => return Err(error),
             }
         }
         Err(Error::QueueFull)
+    }
+
+    /// Asks whether the caller may revoke this: about what is named, as it was read.
+    async fn let_revoke(
+        &self,
+        caller: &Standing,
+        verb: Verb,
+        registry: &Registry,
+        request: &Revoke,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Standing, Error> {
+        let (kind, value) = request.what.parts();
+        let key = match (&request.what, &plan.named) {
+            (RevokeWhat::Agent(name), _) => Some(RowKey::Agent(name.clone())),
+            (RevokeWhat::Owner(name), _) => Some(RowKey::Owner(name.clone())),
+            (RevokeWhat::Target(uri), _) => Some(RowKey::Target(uri.clone())),
+            _ => None,
+        };
+        let row = key.map(|key| crate::registry::read(registry, &key));
+        let row = row.transpose()?.map(|row| row.value);
+        let thing = match (&row, &plan.named) {
+            (Some(row), _) => operate::thing(registry, row),
+            (None, Some(Named::Credential(credential))) => {
+                operate::credential(registry, credential.id, &credential.agent)?
+            }
+            (None, Some(Named::Task(task))) => operate::task(registry, task.id, &task.agent)?,
+            (None, None) => match &request.what {
+                RevokeWhat::Key(_) => Thing::Key(&value),
+                RevokeWhat::Everything => Thing::Broker,
+                // What is read of them is in the plan.
+                _ => return Err(Error::internal(std::io::Error::other("nothing was read"))),
+            },
+        };
+        let doing = Doing {
+            verb,
+            things: vec![thing],
+            object: format!("{kind} {value}").trim_end().to_owned(),
+            reason: &request.reason,
+        };
+        self.let_operator(caller, doing, now).await
     }
 
     async fn commit_plan(
@@ -132,7 +184,7 @@ impl Broker {
         registry: &Registry,
         plan: Plan,
         now: Timestamp,
-    ) -> Result<u64, Attempt> {
+    ) -> Result<Committed, Attempt> {
         let mut entry = self.entry(caller, now, EntryKind::Revoke, Outcome::Done);
         entry.id = id;
         describe(&mut entry, registry, &request.what, plan.named);
@@ -161,6 +213,8 @@ impl Broker {
         };
         let mut commit = Commit::new(now).in_lane(lane);
         commit.guards = plan.guards;
+        commit.guards.extend(caller.decided_by());
+        commit.guards.extend(caller.registered_in(registry));
         let owner = plan.owner;
         commit
             .changes
@@ -184,67 +238,18 @@ impl Broker {
             commit.changes.push(outbox(&entry)?);
         }
         match self.commit(commit).await {
-            Ok(committed) => Ok(committed.rules.last().map_or(0, |rule| rule.seq)),
+            Ok(committed) => Ok(committed),
             Err(CommitError::Refused(Refusal::Changed { .. } | Refusal::MetaChanged { .. })) => {
                 Err(Attempt::Again)
             }
             Err(error) => Err(Error::from_commit(error).into()),
         }
     }
+}
 
-    /// Retires an owner or agent: as revoking it, and for ever.
-    pub(crate) async fn retire_with_revocation(
-        &self,
-        caller: &Standing,
-        what: RevokeWhat,
-        reason: &str,
-    ) -> Result<Live, Error> {
-        check_reason(reason)?;
-        let request = Revoke {
-            what,
-            reason: reason.to_owned(),
-            dry_run: false,
-            no_suspend: true,
-        };
-        for _ in 0..ATTEMPTS {
-            let now = self.clock.now().max(self.store.last_committed_at());
-            let registry = self.registry.load_full();
-            let id = self.decision_id(now);
-            let mut plan = self.plan(&registry, &request, id, now).await?;
-            match &request.what {
-                RevokeWhat::Agent(name) => {
-                    if let Some(row) = registry.agent(name) {
-                        let mut agent = row.value.clone();
-                        agent.state = State::Retired;
-                        agent.client_keys.clear();
-                        let key = RowKey::Agent(name.clone());
-                        plan.rows.retain(|row| row.key() != key);
-                        plan.guards
-                            .push(unchanged(&registry, RowKey::Agent(name.clone())));
-                        plan.rows.push(Row::Agent(agent));
-                    }
-                }
-                RevokeWhat::Owner(name) => {
-                    if let Some(row) = registry.owner(name) {
-                        let mut owner = row.value.clone();
-                        owner.state = State::Retired;
-                        plan.rows.push(Row::Owner(owner));
-                    }
-                }
-                _ => {}
-            }
-            let live = plan.live.unwrap_or(Live::NONE);
-            match self
-                .commit_plan(caller, &request, id, &registry, plan, now)
-                .await
-            {
-                Ok(_) => return Ok(live),
-                Err(Attempt::Again) => self.reload_registry().await?,
-                Err(Attempt::Failed(error)) => return Err(error),
-            }
-        }
-        Err(Error::QueueFull)
-    }
+/// The newest rule that a commit made; 0 if it made none.
+fn newest(committed: &Committed) -> u64 {
+    committed.rules.last().map_or(0, |rule| rule.seq)
 }
 
 impl RevokeWhat {

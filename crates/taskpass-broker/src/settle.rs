@@ -261,7 +261,10 @@ impl Broker {
 fn crl_reason(rule: &Rule) -> CrlReason {
     match &rule.selector {
         Selector::Key(_) => CrlReason::KeyCompromise,
-        Selector::Task(_) if rule.reason == EndReason::Completed.as_str() => {
+        Selector::Task(_)
+            if rule.reason == EndReason::Completed.as_str()
+                || rule.reason == EndReason::Lost.as_str() =>
+        {
             CrlReason::CessationOfOperation
         }
         _ => CrlReason::PrivilegeWithdrawn,

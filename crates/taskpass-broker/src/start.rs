@@ -1,23 +1,40 @@
 //! Starting a task: the ceiling under which everything else happens.
+//!
+//! A child task is run by the agent that starts it, or handed on to another one. Handing on is denied
+//! until a policy permits the pair; the child then belongs to the other agent, and stands beneath the
+//! starter's task with all that follows from that.
+
+mod decide;
+mod shape;
 
 use std::collections::BTreeSet;
 
-use taskpass_core::audit::{Asked, Entry, EntryKind, Granted, Outcome};
-use taskpass_core::grant::{Ask, Grant};
+use taskpass_core::audit::{DecisionFacts, Entry, EntryKind, Granted, Outcome};
+use taskpass_core::grant::Grant;
+use taskpass_core::identity::Principal;
 use taskpass_core::registry::Registry;
 use taskpass_core::revocation::Facts;
 use taskpass_core::secret::Sha256;
-use taskpass_core::task::{MAX_DEPTH, MAX_PURPOSE_LEN, MAX_SCOPES, Task, TaskState};
+use taskpass_core::task::{Task, TaskState};
 use taskpass_core::ttl::{self, Bound, Clamp, Ttl};
 use taskpass_core::{AgentName, ScopeRef, TaskId, Timestamp};
-use taskpass_policy::Request;
 use taskpass_store::{Change, Commit, CommitError, Guard, IdempotencyKey, Refusal};
 
 use crate::broker::Broker;
-use crate::entry::outbox;
+use crate::chain::{Chain, refused_above};
+use crate::entry::{concern, outbox};
 use crate::error::Error;
 use crate::issue::{self, ATTEMPTS};
+use crate::policy::current::is_outdated;
 use crate::standing::{Standing, calling_agent};
+use decide::{Starting, runner};
+use shape::{asked, check_shape, fingerprint};
+
+pub(crate) use shape::check_purpose;
+
+/// How many times more children a task may have before their deadlines than live ones, and how many
+/// at least: ended ones are counted one by one.
+const ENDED_CHILDREN: (u64, u64) = (16, 1024);
 
 /// What an agent asks for.
 #[derive(Debug, Clone)]
@@ -30,6 +47,8 @@ pub struct StartRequest {
     pub ttl: Option<Ttl>,
     /// The task that it becomes a part of.
     pub parent: Option<TaskId>,
+    /// The agent that is to run it; whoever asks, if absent. Needs a parent.
+    pub agent: Option<AgentName>,
     /// What makes a repeated start the same start.
     pub idempotency_key: Option<String>,
 }
@@ -41,6 +60,8 @@ pub struct Started {
     pub task: Task,
     /// What shortened it.
     pub clamped_by: Option<Clamp>,
+    /// Whether no policy permits it, and it was started because its targets are only observed.
+    pub would_deny: bool,
 }
 
 impl Broker {
@@ -58,18 +79,24 @@ impl Broker {
             match self.try_start(caller, &agent, &request).await {
                 Ok(started) => {
                     self.metrics.tasks.one();
+                    self.metrics.would_deny.add(started.would_deny.into());
                     return Ok(started);
                 }
                 Err(Attempt::Again) if attempt < ATTEMPTS => {
                     self.metrics.decided_again.one();
-                    self.reload_registry().await?;
+                    self.read_again().await?;
                 }
                 Err(Attempt::Again) => break Error::QueueFull,
                 Err(Attempt::Failed(error)) => break error,
             }
         };
+        if self.count_limited(caller, &error) {
+            return Err(error);
+        }
         if error.is_denial() {
-            let entry = self.denied_start(caller, &agent, &request).await?;
+            let mut entry = self.denied_start(caller, &agent, &request).await?;
+            let runner = request.agent.as_ref().unwrap_or(&agent);
+            entry.subject = refused_above(&error, runner).map(|agent| format!("agent {agent}"));
             self.record_denial(entry, &error).await?;
         }
         Err(error)
@@ -86,6 +113,10 @@ impl Broker {
         entry.purpose = Some(request.purpose.clone());
         entry.asked = Some(asked(request));
         entry.parent = request.parent;
+        if let Some(other) = &request.agent {
+            let other = Principal::Agent(other.clone());
+            concern(&mut entry, &self.registry.load(), &other);
+        }
         if let Some(id) = request.parent
             && let Some(parent) = self.own_task(agent, id).await?
         {
@@ -107,33 +138,28 @@ impl Broker {
             Some(id) => Some(self.live_own_task(agent, id, now).await?),
             None => None,
         };
+        let runner = runner(&registry, agent, request.agent.as_ref(), now)?;
+        let ancestors = parent.as_ref().map(Task::lineage).unwrap_or_default();
         let asked_ttl = request.ttl.unwrap_or(self.limits.task_ttl);
-        let grant =
-            self.decide_start(&registry, caller, request, parent.as_ref(), asked_ttl, now)?;
-        if let Some(parent) = &parent
-            && let Some(scope) = request
-                .scopes
-                .iter()
-                .find(|scope| !parent.scopes.contains(scope))
-        {
-            return Err(Error::ScopeExceedsTask {
-                scope: scope.clone(),
-            }
-            .into());
-        }
-        let agent_row = registry
-            .agent(agent)
-            .ok_or_else(|| issue::unknown_agent(agent))?;
-        let mut bounds = vec![
-            Bound {
-                until: now.plus(self.limits.task_max_ttl.duration()),
-                clamp: Clamp::TaskMax,
-            },
-            Bound {
-                until: agent_row.value.valid_until,
-                clamp: Clamp::AgentValidity,
-            },
-        ];
+        let starting = Starting {
+            registry: &registry,
+            starter: agent,
+            agent: runner,
+            parent: parent.as_ref(),
+            ancestors: &ancestors,
+            ttl: asked_ttl,
+            now,
+        };
+        let (grant, chain) = self.decide_start(caller, request, &starting)?;
+        let mut bounds = vec![Bound {
+            until: now.plus(self.limits.task_max_ttl.duration()),
+            clamp: Clamp::TaskMax,
+        }];
+        let agents = std::iter::once(&runner.value).chain(chain.agents.iter().copied());
+        bounds.extend(agents.map(|agent| Bound {
+            until: agent.valid_until,
+            clamp: Clamp::AgentValidity,
+        }));
         bounds.extend(parent.iter().map(|task| Bound {
             until: task.deadline_at(),
             clamp: Clamp::ParentDeadline,
@@ -141,82 +167,54 @@ impl Broker {
         let (deadline, clamped_by) = ttl::clamp(now, asked_ttl, &bounds);
         let task = Task {
             id: TaskId::generate(deadline, &*self.rng),
-            agent: agent.clone(),
+            agent: runner.value.name.clone(),
             purpose: request.purpose.clone(),
             scopes: request.scopes.clone(),
-            ancestors: parent.as_ref().map(Task::lineage).unwrap_or_default(),
+            ancestors,
             started_at: now,
             decision: grant.basis().id,
             ended: None,
         };
-        let started = Started { task, clamped_by };
-        self.commit_start(caller, request, grant, &registry, started, now)
+        let started = Started {
+            task,
+            clamped_by,
+            would_deny: grant.basis().would_deny || chain.would_deny,
+        };
+        self.commit_start(caller, request, (grant, chain), &registry, started, now)
             .await
-    }
-
-    fn decide_start(
-        &self,
-        registry: &Registry,
-        caller: &Standing,
-        request: &StartRequest,
-        parent: Option<&Task>,
-        ttl: Ttl,
-        now: Timestamp,
-    ) -> Result<Grant, Error> {
-        let agent = calling_agent(caller)?;
-        let agent = registry
-            .agent(agent)
-            .ok_or_else(|| issue::unknown_agent(agent))?;
-        let targets = issue::targets_of(registry, &request.scopes)?;
-        let depth = parent.map_or(0, |task| task.ancestors.len() + 1);
-        if depth > MAX_DEPTH {
-            return Err(Error::TaskTooDeep { max: MAX_DEPTH });
-        }
-        self.policy
-            .decide(
-                self.decision_id(now),
-                &Request {
-                    agent,
-                    owner: registry.owner(&agent.value.owner).map(AsRef::as_ref),
-                    targets,
-                    ask: Ask::Scopes(request.scopes.clone()),
-                    delegating_from: parent.map(|task| &task.agent),
-                    task: parent.map(|task| task.id),
-                    purpose: &request.purpose,
-                    depth,
-                    ttl,
-                    attestation: caller.method(),
-                    now,
-                },
-            )
-            .map_err(|denial| Error::PolicyDenied(Box::new(denial)))
     }
 
     async fn commit_start(
         &self,
         caller: &Standing,
         request: &StartRequest,
-        grant: Grant,
+        (grant, chain): (Grant, Chain<'_>),
         registry: &Registry,
         started: Started,
         now: Timestamp,
     ) -> Result<Started, Attempt> {
         let task = &started.task;
         let idempotency = request.idempotency_key.as_ref().map(|key| IdempotencyKey {
-            agent: task.agent.clone(),
+            agent: task.starter().clone(),
             key: Sha256::of(key.as_bytes()),
             request: fingerprint(request),
         });
         let mut entry = self.entry(caller, now, EntryKind::TaskStart, Outcome::Allow);
         entry.id = grant.basis().id;
+        let runner = Principal::Agent(task.agent.clone());
+        concern(&mut entry, registry, &runner);
         entry.set_task(task);
         entry.asked = Some(asked(request));
         entry.granted = Some(Granted::new(task.scopes.clone(), now, task.deadline_at()));
         entry.clamped_by = started.clamped_by;
-        entry.decision = Some(grant.basis().into());
+        entry.decision = Some(DecisionFacts {
+            would_deny: started.would_deny,
+            ..grant.basis().into()
+        });
 
         let mut commit = Commit::new(now);
         commit.guards.extend(issue::unchanged(&grant, registry));
+        commit.guards.extend(chain.guards());
         // The parent first: of one that was just revoked it is said that it is over, not that
         // trying again may help.
         commit
@@ -227,15 +225,24 @@ impl Broker {
         commit
             .guards
             .extend(idempotency.clone().map(Guard::NotStarted));
+        // Last: what was started already is answered also where there is no room for another one.
+        commit.guards.extend(task.ancestors.first().map(|above| {
+            let amounts = &self.limits.amounts;
+            fewer_children(above.task, amounts.fan_out(registry, &above.agent))
+        }));
+        commit
+            .guards
+            .extend(self.limits.amounts.task_guards(registry, task));
         let commit = commit
             .change(Change::StartTask {
                 task: task.clone(),
                 idempotency,
+                owner: issue::owner_of(registry, &task.agent)?,
             })
             .change(outbox(&entry)?);
         match self.commit(commit).await {
             Ok(_) => Ok(started),
-            Err(CommitError::Refused(Refusal::Changed { .. })) => Err(Attempt::Again),
+            Err(error) if is_outdated(&error) => Err(Attempt::Again),
             Err(CommitError::Refused(Refusal::AlreadyStarted {
                 task,
                 same_request: true,
@@ -248,6 +255,7 @@ impl Broker {
                 Ok(Started {
                     task,
                     clamped_by: None,
+                    would_deny: started.would_deny,
                 })
             }
             Err(error) => Err(Error::from_commit(error).into()),
@@ -264,6 +272,17 @@ impl Broker {
         Ok(task.filter(|task| task.agent == *agent))
     }
 
+    /// A task that `agent` runs, or one beneath such a task, whatever became of it: what it may see
+    /// and end.
+    pub(crate) async fn task_in_reach(
+        &self,
+        agent: &AgentName,
+        id: TaskId,
+    ) -> Result<Option<Task>, Error> {
+        let task = self.store.task(id).await?;
+        Ok(task.filter(|task| task.is_in_chain(agent)))
+    }
+
     /// A task of `agent` that is live at `now`. Another agent's task is as unknown as none.
     pub(crate) async fn live_own_task(
         &self,
@@ -277,6 +296,16 @@ impl Broker {
             TaskState::Active => Ok(task),
             state => Err(Error::TaskNotActive { task: id, state }),
         }
+    }
+}
+
+/// The guard of how many tasks may stand directly beneath one: `live` live ones.
+fn fewer_children(parent: TaskId, live: u64) -> Guard {
+    let (times, least) = ENDED_CHILDREN;
+    Guard::FewerChildren {
+        parent,
+        live,
+        all: live.saturating_mul(times).max(least),
     }
 }
 
@@ -298,65 +327,4 @@ impl From<taskpass_store::StoreError> for Attempt {
     fn from(error: taskpass_store::StoreError) -> Self {
         Self::Failed(error.into())
     }
-}
-
-fn asked(request: &StartRequest) -> Asked {
-    Asked {
-        scopes: request.scopes.clone(),
-        ttl: request.ttl,
-    }
-}
-
-fn check_shape(request: &StartRequest) -> Result<(), Error> {
-    check_purpose(&request.purpose)?;
-    if !(1..=MAX_SCOPES).contains(&request.scopes.len()) {
-        let message = format!("name 1 to {MAX_SCOPES} scopes as TARGET#SCOPE");
-        return Err(Error::InvalidScope { message });
-    }
-    if let Some(key) = &request.idempotency_key
-        && !(1..=128).contains(&key.len())
-    {
-        return Err(Error::field("idempotency_key", "1 to 128 bytes"));
-    }
-    Ok(())
-}
-
-/// Whether a task can be for this.
-pub(crate) fn check_purpose(purpose: &str) -> Result<(), Error> {
-    if !(1..=MAX_PURPOSE_LEN).contains(&purpose.chars().count())
-        || purpose.chars().any(char::is_control)
-        || purpose.trim().is_empty()
-    {
-        return Err(Error::field(
-            "purpose",
-            format!("what the task is for, 1 to {MAX_PURPOSE_LEN} characters without line breaks"),
-        ));
-    }
-    Ok(())
-}
-
-/// What a request asks for, so that one idempotency key cannot stand for two requests.
-fn fingerprint(request: &StartRequest) -> Sha256 {
-    let mut text = Vec::new();
-    let mut part = |bytes: &[u8]| {
-        text.extend_from_slice(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
-        text.extend_from_slice(bytes);
-    };
-    part(request.purpose.as_bytes());
-    part(
-        &request
-            .ttl
-            .map_or(0, |ttl| ttl.duration().as_millis())
-            .to_be_bytes(),
-    );
-    part(
-        request
-            .parent
-            .map_or_else(String::new, |id| id.to_string())
-            .as_bytes(),
-    );
-    for scope in &request.scopes {
-        part(scope.to_string().as_bytes());
-    }
-    Sha256::of(&text)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskpass_core::access::{Access, CertificateProfile, Risk, Stage, TokenAlg, TokenProfile};
+use taskpass_core::audit::Attestation;
 use taskpass_core::caller::Caller;
 use taskpass_core::registry::{Agent, Operator, Owner, Role, Row, State, Target, Verifier};
 use taskpass_core::rng::{Rng, SeededRng};
@@ -57,6 +58,8 @@ fn target(uri: &str, token_alg: TokenAlg) -> Row {
         risk: Risk::Medium,
         token_alg,
         token_profile: TokenProfile::OAuth,
+        limits: taskpass_core::registry::Limits::NONE,
+        observe: None,
         max_ttl: None,
         state: State::Active,
     })
@@ -77,6 +80,7 @@ fn agent(name: &str, owner: &str, stage: Stage, now: Timestamp) -> Row {
         state: State::Active,
         created_at: now,
         client_keys: Vec::new(),
+        limits: taskpass_core::registry::Limits::NONE,
     })
 }
 
@@ -133,11 +137,13 @@ impl TestBroker {
             Row::Owner(Owner {
                 name: "team".parse().unwrap(),
                 contact: "team@example".into(),
+                limits: taskpass_core::registry::Limits::NONE,
                 state: State::Active,
             }),
             Row::Owner(Owner {
                 name: "others".parse().unwrap(),
                 contact: "others@example".into(),
+                limits: taskpass_core::registry::Limits::NONE,
                 state: State::Active,
             }),
             target(LEDGER, TokenAlg::Es256),
@@ -171,6 +177,17 @@ impl TestBroker {
         self.broker = open(&self.store, &self.clock, &self.rng).await;
     }
 
+    /// Moves the clock second by second, as the background looks for tasks whose process is gone;
+    /// how many ended.
+    pub(crate) async fn sweep_for(&self, seconds: u64) -> usize {
+        let mut ended = self.broker.end_lost().await.unwrap();
+        for _ in 0..seconds {
+            self.advance(1);
+            ended += self.broker.end_lost().await.unwrap();
+        }
+        ended
+    }
+
     pub(crate) fn advance(&self, secs: u64) {
         self.clock.advance(Duration::from_secs(secs));
     }
@@ -194,6 +211,7 @@ impl TestBroker {
             scopes: scopes(LEDGER, names),
             ttl: Some(Ttl::from_mins(30)),
             parent,
+            agent: None,
             idempotency_key: None,
         };
         self.broker
@@ -306,6 +324,7 @@ pub(crate) async fn open_on(
 
 fn standing(caller: Caller) -> Standing {
     Standing {
+        decision: None,
         facts: taskpass_core::revocation::Facts::of_identity(
             // Issued long ago to nobody: no rule matches it.
             &taskpass_core::identity::Principal::Operator("nobody".parse().unwrap()),
@@ -315,8 +334,9 @@ fn standing(caller: Caller) -> Standing {
         caller,
         generation: 1,
         trace_id: None,
-        key: Sha256::of(b"key"),
-        client_key: None,
+        attestation: Attestation::Mtls {
+            key: Sha256::of(b"key"),
+        },
     }
 }
 

@@ -3,10 +3,15 @@
 mod archive;
 mod audit;
 mod canary;
+mod delegation;
 mod enrol;
 mod issue;
 mod keys;
+mod lifecycle;
+mod limits;
 mod lists;
+mod liveness;
+mod migrated;
 mod model;
 mod revoke;
 mod schema;

@@ -6,18 +6,22 @@
 //! broker names: nothing was issued by the first one.
 
 mod credential;
+mod delegate;
+mod keep_alive;
+mod renewing;
 mod retry;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use taskpass_api::v1::task_service_client::TaskServiceClient;
-use taskpass_api::v1::{self, CompleteRequest, StartRequest};
+use taskpass_api::v1::{self, StartRequest};
 use taskpass_core::scope::ParseScopeError;
-use taskpass_core::{ScopeRef, TaskId, Timestamp};
+use taskpass_core::{AgentName, ScopeRef, TaskId, Timestamp};
 use tonic::transport::Channel;
 
-use crate::connect::{ConnectError, connect};
+use crate::connect::{ConnectError, connect, connect_presenting};
+use crate::connection::Connection;
 use crate::error::Refused;
 use crate::follow::{FollowError, follow};
 use crate::identity::{Identity, IdentityError};
@@ -25,6 +29,9 @@ use crate::key::KeyError;
 use crate::wire;
 
 pub use credential::{Certificate, Token};
+pub use delegate::Delegated;
+pub use keep_alive::{KeepAlive, Liveness};
+pub use renewing::{Credentials, Renewal, Renewed, Renewing, Wanted};
 use retry::once_more;
 
 /// An agent's call did not succeed.
@@ -45,6 +52,9 @@ pub enum AgentError {
     /// The certificate that was issued is not of the key that was asked for.
     #[error("the broker's answer holds no usable certificate")]
     Certificate(#[source] IdentityError),
+    /// The task has reached its deadline.
+    #[error("the task has reached its deadline")]
+    Deadline,
     /// The broker's answer lacks something, or holds something that it may not.
     #[error("the broker's answer has no usable {field}")]
     Answer {
@@ -56,13 +66,14 @@ pub enum AgentError {
 /// A connection to the broker as an agent. Cloning it shares the connection.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    channel: Channel,
+    channel: Connection,
 }
 
 /// What a task is to be.
 #[derive(Debug, Clone, Default)]
 struct Wish {
     parent: Option<TaskId>,
+    agent: Option<AgentName>,
     idempotency_key: Option<String>,
 }
 
@@ -82,7 +93,30 @@ impl Agent {
 
     /// Uses a channel that exists.
     pub fn over(channel: Channel) -> Self {
-        Self { channel }
+        Self::by(channel.into())
+    }
+
+    /// Uses a connection that exists.
+    pub fn by(connection: Connection) -> Self {
+        Self {
+            channel: connection,
+        }
+    }
+
+    /// Connects with the token in `token_file`, as a platform gives it to its workloads; it is read again
+    /// for each call. The broker must be known by `anchors_pem`.
+    pub async fn connect_presenting(
+        addr: &str,
+        token_file: &std::path::Path,
+        anchors_pem: &str,
+    ) -> Result<Self, AgentError> {
+        let connection = connect_presenting(addr, token_file, anchors_pem).await?;
+        Ok(Self::by(connection))
+    }
+
+    /// Connects to the Unix socket of a broker on this machine: `unix:/path`.
+    pub async fn connect_unix(addr: &str) -> Result<Self, AgentError> {
+        Ok(Self::over(connect(addr, None, "").await?))
     }
 
     /// Starts a task for `purpose` whose credentials may never exceed `scopes` (written
@@ -107,7 +141,7 @@ impl Agent {
     ) -> Result<Task, AgentError> {
         let wish = Wish {
             idempotency_key: Some(idempotency_key.to_owned()),
-            parent: None,
+            ..Wish::default()
         };
         self.start(purpose, scopes, ttl, wish).await
     }
@@ -129,6 +163,7 @@ impl Agent {
             ttl: ttl.map(wire::duration),
             parent_task_id: wish.parent.map(|id| id.to_string()).unwrap_or_default(),
             idempotency_key: wish.idempotency_key.unwrap_or_default(),
+            agent: wish.agent.map(|name| name.to_string()).unwrap_or_default(),
         };
         let client = TaskServiceClient::new(self.channel.clone());
         let reply = once_more(|| {
@@ -203,25 +238,14 @@ impl Task {
     ) -> Result<Task, AgentError> {
         let wish = Wish {
             parent: Some(self.id),
-            idempotency_key: None,
+            ..Wish::default()
         };
         self.agent.start(purpose, scopes, ttl, wish).await
     }
 
     /// Ends the task with everything under it; whatever it issued is revoked.
     pub async fn complete(self) -> Result<Completed, AgentError> {
-        let request = CompleteRequest {
-            task_id: self.id.to_string(),
-        };
-        let client = TaskServiceClient::new(self.agent.channel.clone());
-        let reply = once_more(|| {
-            let (mut client, request) = (client.clone(), request.clone());
-            async move { client.complete(request).await }
-        })
-        .await?;
-        Ok(Completed {
-            credentials: reply.into_inner().credentials,
-        })
+        self.agent.end(self.id).await
     }
 }
 

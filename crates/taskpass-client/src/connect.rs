@@ -2,14 +2,18 @@
 //!
 //! The broker is trusted by the Control anchors that came with the identity (or with an enrolment
 //! token) and by nothing else: not by the system's roots. The name that its certificate must carry
-//! is the host of the address. Without an identity a channel can do no more than enrol.
+//! is the host of the address. Without an identity a channel can do no more than enrol, or present a
+//! token of the platform with each call. At `unix:/path` there is no TLS: whoever may write there is on
+//! this machine, and the kernel says who it is.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
+use crate::connection::Connection;
 use crate::identity::Identity;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,11 +27,16 @@ const FEED_WINDOW: u32 = 8 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Not `host:port`.
-    #[error("`{addr}` is not an address; write it like `broker.example:7443`")]
+    #[error(
+        "`{addr}` is not an address; write it like `broker.example:7443` or `unix:/run/taskpass/agent.sock`"
+    )]
     Address {
         /// What was given.
         addr: String,
     },
+    /// An identity where none can be shown.
+    #[error("at a Unix socket the kernel says who calls; leave the identity out")]
+    IdentityAtSocket,
     /// The anchors are not PEM certificates.
     #[error("the anchors hold no certificate in PEM")]
     Anchors,
@@ -45,7 +54,7 @@ pub enum ConnectError {
     },
 }
 
-/// Connects for calls. Each ends after 30 s at the latest; the channel connects again by itself.
+/// Connects for calls, to `host:port`, or to `unix:/path` without an identity. Each ends after 30 s at the latest; the channel connects again by itself.
 pub async fn connect(
     addr: &str,
     identity: Option<&Identity>,
@@ -59,6 +68,17 @@ pub async fn connect(
             addr: addr.to_owned(),
             source,
         })
+}
+
+/// Connects for calls that present the token in `token_file`, which is read again for each: for a
+/// workload that has a token of its platform and no identity here.
+pub async fn connect_presenting(
+    addr: &str,
+    token_file: &Path,
+    anchors_pem: &str,
+) -> Result<Connection, ConnectError> {
+    let channel = connect(addr, None, anchors_pem).await?;
+    Ok(Connection::presenting(channel, token_file))
 }
 
 /// A channel for the revocation feed: a stream on it is never cut by a timeout, and the broker need
@@ -90,6 +110,15 @@ fn endpoint(
     let bad = || ConnectError::Address {
         addr: addr.to_owned(),
     };
+    if let Some(path) = addr.strip_prefix("unix:") {
+        if identity.is_some() {
+            return Err(ConnectError::IdentityAtSocket);
+        }
+        if !Path::new(path).is_absolute() {
+            return Err(bad());
+        }
+        return Endpoint::from_shared(addr.to_owned()).map_err(|_| bad());
+    }
     let host = host_of(addr).ok_or_else(bad)?;
     let mut tls = ClientTlsConfig::new()
         .domain_name(host)

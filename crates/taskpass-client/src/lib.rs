@@ -17,7 +17,8 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`agent`] | tasks, tokens, certificates |
-//! | [`mod@connect`] | channels with mutual TLS |
+//! | [`mod@connect`] | channels with mutual TLS, or over a Unix socket |
+//! | [`connection`] | what a channel presents with each call |
 //! | [`mod@enrol`] | the first identity, and the next |
 //! | [`error`] | refusals, with their reason |
 //! | [`mod@follow`] | channels that take up a renewed identity by themselves |
@@ -26,6 +27,7 @@
 
 pub mod agent;
 pub mod connect;
+pub mod connection;
 pub mod enrol;
 pub mod error;
 pub mod follow;
@@ -35,8 +37,10 @@ pub mod key;
 mod testing;
 mod wire;
 
-pub use agent::{Agent, AgentError, Certificate, Task, Token};
-pub use connect::{ConnectError, connect, connect_feed};
+pub use agent::{Agent, AgentError, Certificate, Delegated, Task, Token};
+pub use agent::{Credentials, KeepAlive, Liveness, Renewal, Renewed, Renewing, Wanted};
+pub use connect::{ConnectError, connect, connect_feed, connect_presenting};
+pub use connection::Connection;
 pub use enrol::{EnrolError, Enrolled, enrol, renew, renew_in};
 pub use error::Refused;
 pub use follow::{FollowError, follow, follow_feed};

@@ -44,6 +44,8 @@ struct State {
     seen: Mutex<HashSet<String>>,
     /// The key of each signing request that asked for a renewal.
     renewals: Mutex<Vec<Vec<u8>>>,
+    /// Streams that kept a task alive.
+    keep_alives: Mutex<u32>,
     /// The certificate of whoever called last.
     newest_peer: Mutex<Vec<u8>>,
 }
@@ -55,6 +57,7 @@ impl Broker {
             rng: SeededRng::new(1),
             seen: Mutex::default(),
             renewals: Mutex::default(),
+            keep_alives: Mutex::default(),
             newest_peer: Mutex::default(),
         });
         let key = LocalKey::generate().unwrap();
@@ -96,6 +99,10 @@ impl Broker {
 
     pub(crate) fn newest_peer(&self) -> Vec<u8> {
         self.state.newest_peer.lock().unwrap().clone()
+    }
+
+    pub(crate) fn saw(&self, call: &str) -> bool {
+        self.state.seen.lock().unwrap().contains(call)
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -211,11 +218,40 @@ impl EnrolmentService for State {
 
 #[tonic::async_trait]
 impl TaskService for State {
+    type KeepAliveStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<v1::KeepAliveResponse, Status>>>;
+
+    /// The first stream breaks, the second says that the task was lost, and there is no third.
+    async fn keep_alive(
+        &self,
+        request: Request<v1::KeepAliveRequest>,
+    ) -> Result<Response<Self::KeepAliveStream>, Status> {
+        self.first_try(&request, "keep alive")?;
+        let message = |state: v1::TaskState| v1::KeepAliveResponse {
+            state: state.into(),
+            deadline_at: Some(Self::expiry()),
+            lost_after: None,
+        };
+        let active = Ok(message(v1::TaskState::Active));
+        let mut opened = self.keep_alives.lock().unwrap();
+        *opened += 1;
+        let messages = match *opened {
+            1 => vec![active, Err(Status::unavailable("connection reset"))],
+            2 => vec![active, Ok(message(v1::TaskState::Lost))],
+            _ => return Err(Status::failed_precondition("over")),
+        };
+        Ok(Response::new(tokio_stream::iter(messages)))
+    }
+
     async fn start(
         &self,
         request: Request<StartRequest>,
     ) -> Result<Response<StartResponse>, Status> {
-        let call = format!("start {}", request.get_ref().parent_task_id);
+        let call = format!(
+            "start {} {}",
+            request.get_ref().parent_task_id,
+            request.get_ref().agent
+        );
         self.first_try(&request, &call)?;
         let id = TaskId::generate(Timestamp::from_secs(END), &self.rng);
         Ok(Response::new(StartResponse {
@@ -224,10 +260,29 @@ impl TaskService for State {
             scopes: request.into_inner().scopes,
             clamped_by: vec!["agent_max_ttl".into()],
             decision_id: String::new(),
+            would_deny: false,
         }))
     }
 
-    async fn get(&self, _: Request<GetTaskRequest>) -> Result<Response<GetTaskResponse>, Status> {
+    async fn get(
+        &self,
+        request: Request<GetTaskRequest>,
+    ) -> Result<Response<GetTaskResponse>, Status> {
+        self.first_try(&request, "get")?;
+        Ok(Response::new(GetTaskResponse {
+            task: Some(taskpass_api::v1::Task {
+                task_id: request.into_inner().task_id,
+                scopes: vec![format!("{LEDGER}#{READ}")],
+                deadline_at: Some(Self::expiry()),
+                ..taskpass_api::v1::Task::default()
+            }),
+        }))
+    }
+
+    async fn tree(
+        &self,
+        _: Request<taskpass_api::v1::TreeRequest>,
+    ) -> Result<Response<taskpass_api::v1::TreeResponse>, Status> {
         Err(Status::unimplemented(""))
     }
 
@@ -277,6 +332,7 @@ impl CredentialService for State {
             scopes: request.scopes,
             clamped_by: vec![],
             decision_id: String::new(),
+            would_deny: false,
             revocation_seq: 9,
         }))
     }

@@ -24,6 +24,12 @@ pub(crate) fn timestamp(value: Option<prost_types::Timestamp>) -> Option<Timesta
     ))
 }
 
+/// A duration above zero; `None` for anything else.
+pub(crate) fn positive(value: Option<prost_types::Duration>) -> Option<Duration> {
+    let value = Duration::try_from(value?).ok()?;
+    (value > Duration::ZERO).then_some(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use crate::access::words;
 use crate::id::{DecisionId, TaskId};
 use crate::identity::Principal;
 use crate::name::{AgentName, OwnerName};
+use crate::registry::Widening;
 use crate::scope::TargetUri;
 use crate::task::{Ancestor, Task};
 use crate::time::Timestamp;
@@ -33,7 +34,9 @@ words!(
     EntryKind, "a kind of audit entry", {
     /// A task started, or was not let.
     TaskStart => "task.start",
-    /// A task ended before its deadline: completed by its agent, or by a rule.
+    /// A task was tied to a process: it ends when that is gone.
+    TaskTie => "task.tie",
+    /// A task ended before its deadline: completed by its agent, by a rule, or lost with its process.
     TaskEnd => "task.end",
     /// A token was issued, or denied.
     Token => "credential.token",
@@ -159,6 +162,9 @@ pub struct Entry {
     /// The state of what was changed, from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<&'static str>,
+    /// What a change of the registry lets somebody have or do who could not before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub widened: Vec<Widening>,
     /// How many: denials that were counted, credentials that were removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
@@ -204,6 +210,7 @@ impl Entry {
             subject: None,
             version: None,
             state: None,
+            widened: Vec::new(),
             count: None,
             cause: None,
             reason: None,

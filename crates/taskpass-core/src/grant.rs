@@ -44,6 +44,8 @@ pub struct Basis {
     pub policies: Vec<String>,
     /// SHA-256 of the whole policy set and schema.
     pub policy_set: Sha256,
+    /// Whether no policy permits some of it, and it was allowed because its target is only observed.
+    pub would_deny: bool,
 }
 
 /// A request that policy allowed.

@@ -2,7 +2,9 @@
 //!
 //! Each principal has one line of certificates. Renewing proves the current key and names the next
 //! one; the generation rises by one. If a second, different key asks to follow the same generation,
-//! somebody has a copy of the key: the line ends, and both holders must enrol anew.
+//! somebody has a copy of the key: the line ends, and both holders must enrol anew. Whoever has a copy
+//! and renews twice at once does not escape that: earlier keys are remembered for as long as their
+//! certificates live, accepted for nothing, and recognised when they ask to be succeeded again.
 
 use std::fmt;
 
@@ -83,6 +85,9 @@ impl serde::Serialize for Principal {
     }
 }
 
+/// How many earlier certificates are remembered; of more, the oldest.
+const MAX_EARLIER: usize = 32;
+
 /// One certificate of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
@@ -105,6 +110,8 @@ pub struct IdentityLine {
     pub current: Link,
     /// The one before: still accepted until it ends, so that a lost reply locks nobody out.
     pub previous: Option<Link>,
+    /// Those before that, oldest first, whose time was not over when the line moved on: accepted no more.
+    pub earlier: Vec<Link>,
     /// Set when two keys claimed one generation: the line accepts nothing any more.
     pub broken_at: Option<Timestamp>,
 }
@@ -136,6 +143,30 @@ impl IdentityLine {
             Standing::Refused
         }
     }
+
+    /// Whether `key` was of this line, within its time, before the previous one.
+    pub fn is_earlier(&self, key: Sha256, now: Timestamp) -> bool {
+        let holds = |link: &Link| link.key == key && now < link.expires_at;
+        self.broken_at.is_none()
+            && self.standing(key, now) == Standing::Refused
+            && self.earlier.iter().any(holds)
+    }
+
+    /// What is earlier once the line has moved on by one.
+    pub fn earlier_next(&self, now: Timestamp) -> Vec<Link> {
+        let all = self.earlier.iter().chain(&self.previous);
+        // The oldest first: nobody pushes out what was there by renewing often.
+        all.filter(|link| now < link.expires_at)
+            .take(MAX_EARLIER)
+            .copied()
+            .collect()
+    }
+
+    /// Whether the line ever had `key`, as far as it remembers.
+    fn knows(&self, key: Sha256) -> bool {
+        let mut all = self.earlier.iter().chain(&self.previous);
+        self.current.key == key || all.any(|link| link.key == key)
+    }
 }
 
 /// What follows when `proved` asks to be succeeded by `next`.
@@ -161,6 +192,10 @@ impl IdentityLine {
             Standing::Current => Succession::Advance,
             Standing::Previous if next == self.current.key => Succession::Repeat,
             Standing::Previous => Succession::Theft,
+            // A late duplicate of what was answered long ago asks for a key that the line knows.
+            Standing::Refused if self.is_earlier(proved, now) && !self.knows(next) => {
+                Succession::Theft
+            }
             Standing::Refused => Succession::Refused,
         }
     }
@@ -185,6 +220,7 @@ mod tests {
             generation: 2,
             current: link(2, 200),
             previous: Some(link(1, 100)),
+            earlier: vec![link(0, 80)],
             broken_at: None,
         };
         let key = |byte| Sha256::from_bytes([byte; 32]);
@@ -196,6 +232,10 @@ mod tests {
             (1, 2, 100, Succession::Refused),
             (2, 3, 200, Succession::Refused),
             (9, 3, 50, Succession::Refused),
+            (0, 3, 50, Succession::Theft),
+            (0, 1, 50, Succession::Refused),
+            (0, 2, 50, Succession::Refused),
+            (0, 3, 80, Succession::Refused),
         ] {
             let now = Timestamp::from_secs(at);
             assert_eq!(
@@ -212,5 +252,33 @@ mod tests {
             broken.succession(key(2), key(3), Timestamp::ZERO),
             Succession::Refused
         );
+        assert_eq!(
+            broken.succession(key(0), key(3), Timestamp::ZERO),
+            Succession::Refused
+        );
+    }
+
+    #[test]
+    fn earlier_ones_are_remembered_while_they_live_and_pushed_out_by_nobody() {
+        let mut line = IdentityLine {
+            principal: Principal::from_parts("agent", "a").unwrap(),
+            generation: 1,
+            current: link(0, 100),
+            previous: None,
+            earlier: Vec::new(),
+            broken_at: None,
+        };
+        let (now, key) = (Timestamp::from_secs(50), |byte| {
+            Sha256::from_bytes([byte; 32])
+        });
+        for byte in 1..=100 {
+            line.earlier = line.earlier_next(now);
+            line.previous = Some(line.current);
+            line.current = link(byte, 100);
+        }
+        assert_eq!(line.earlier.len(), MAX_EARLIER);
+        assert_eq!(line.succession(key(0), key(200), now), Succession::Theft);
+        assert!(!line.is_earlier(key(99), now), "the previous one");
+        assert!(line.earlier_next(Timestamp::from_secs(100)).is_empty());
     }
 }

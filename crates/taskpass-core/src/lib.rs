@@ -16,7 +16,7 @@
 //! | [`registry`] | owners, agents, targets, operators, verifiers |
 //! | [`task`], [`credential`] | the two things a broker keeps for a while |
 //! | [`grant`] | decisions, and the only proof that one was made |
-//! | [`caller`] | who authenticated a request |
+//! | [`caller`], [`verb`] | who authenticated a request, and what operators do |
 //! | [`revocation`] | rules, facts, and the one function that matches them |
 //! | [`identity`], [`enrolment`] | how callers prove themselves |
 //! | [`key`] | the life of a signing key |
@@ -36,6 +36,7 @@ pub mod identity;
 pub mod key;
 pub mod listing;
 pub mod name;
+pub mod rate;
 pub mod registry;
 pub mod revocation;
 pub mod rng;
@@ -43,8 +44,10 @@ pub mod scope;
 pub mod secret;
 pub mod spiffe;
 pub mod task;
+pub mod tie;
 pub mod time;
 pub mod ttl;
+pub mod verb;
 
 pub use id::{CredentialId, DecisionId, TaskId};
 pub use name::{AgentName, OperatorName, OwnerName, VerifierName};

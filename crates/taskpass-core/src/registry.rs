@@ -3,7 +3,10 @@
 //! These are values. The store keeps them, each row with a version that every change raises; a
 //! decision remembers the versions it read, and the commit that follows from it checks them again.
 
+mod limits;
+mod observe;
 mod snapshot;
+mod widening;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +17,10 @@ use crate::scope::{ScopeName, ScopeRef, TargetUri};
 use crate::time::Timestamp;
 use crate::ttl::Ttl;
 
+pub use limits::{LimitError, LimitName, Limits};
+pub use observe::{MAX_OBSERVE, Observe};
 pub use snapshot::Registry;
+pub use widening::{Widening, widening};
 
 words!(
     /// Whether an entry of the registry may take part. Retired is for ever; names are not reused.
@@ -47,6 +53,8 @@ pub struct Owner {
     pub contact: String,
     /// An owner that is not active has no agent that is.
     pub state: State,
+    /// How much all its agents together may take.
+    pub limits: Limits,
 }
 
 /// A non-human workload with an identity of its own.
@@ -74,6 +82,8 @@ pub struct Agent {
     pub created_at: Timestamp,
     /// Keys by which it may authenticate where it has no identity certificate at hand.
     pub client_keys: Vec<ClientKey>,
+    /// How much it may take.
+    pub limits: Limits,
 }
 
 /// A public key that is registered for an agent (RFC 7523), until an instant that is set with it.
@@ -106,6 +116,10 @@ pub struct Target {
     pub max_ttl: Option<Ttl>,
     /// Tokens are issued for an active target only.
     pub state: State,
+    /// How much may be issued for it.
+    pub limits: Limits,
+    /// Whether, and until when, what no policy permits there is allowed and marked.
+    pub observe: Option<Observe>,
 }
 
 /// A person or pipeline that runs the broker.
@@ -135,12 +149,16 @@ pub struct Verifier {
 pub struct System {
     /// `Suspended` after everything was revoked, until an operator resumes.
     pub state: State,
+    /// Since when it is sealed: its store came out of a backup, and no operator has looked at it yet.
+    /// Nothing is issued and nobody enrols but operators.
+    pub sealed_at: Option<Timestamp>,
 }
 
 impl Default for System {
     fn default() -> Self {
         Self {
             state: State::Active,
+            sealed_at: None,
         }
     }
 }

@@ -164,6 +164,11 @@ impl Issuer {
             _ => format!("{url}/crl/{authority}/{id}.crl"),
         }
     }
+
+    /// Where the list of the Task hierarchy's root is fetched.
+    pub fn root_crl_location(&self) -> String {
+        format!("{}/crl/root.crl", self.config.crl_url)
+    }
 }
 
 impl CrlEntry {

@@ -21,17 +21,29 @@ pub const FIND: &str = ".find";
 /// What the file of a log's public key ends with.
 pub const VKEY: &str = ".vkey";
 
-/// Names a log: the month that its first entry is of, such as `2026-11`.
+/// Names a log: the month that its first entry is of, such as `2026-11`; of the first one after a backup
+/// was restored also when that was, such as `2026-11-r1795401000`.
+///
+/// Two restored from one backup are two logs, and neither is the one that the backup is of: no log has
+/// two histories.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LogName {
     year: u16,
     month: u8,
+    /// The second in which the store was restored; 0 if none was.
+    restored: u64,
 }
+
+/// What stands before the second of a restoration.
+const RESTORED: &str = "-r";
 
 /// The text names no log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a log is named by its month, YYYY-MM, such as 2026-11")]
+#[error(
+    "a log is named by its month, YYYY-MM, such as 2026-11; the first after a restoration has its second \
+     behind it, such as 2026-11-r1795401000"
+)]
 pub struct ParseLogNameError;
 
 impl LogName {
@@ -42,7 +54,17 @@ impl LogName {
         text.parse().unwrap_or(Self {
             year: 9999,
             month: 12,
+            restored: 0,
         })
+    }
+
+    /// The first log of a store that was restored at this instant.
+    #[must_use]
+    pub fn restored(at: Timestamp) -> Self {
+        Self {
+            restored: at.secs(),
+            ..Self::of(at)
+        }
     }
 
     /// The month that is `months` before this one; no earlier than the first of all.
@@ -53,6 +75,7 @@ impl LogName {
         Self {
             year: u16::try_from(count / 12).unwrap_or(9999),
             month: u8::try_from(count % 12 + 1).unwrap_or(12),
+            restored: 0,
         }
     }
 
@@ -105,6 +128,10 @@ impl FromStr for LogName {
     type Err = ParseLogNameError;
 
     fn from_str(text: &str) -> Result<Self, ParseLogNameError> {
+        let (text, restored) = match text.split_once(RESTORED) {
+            None => (text, 0),
+            Some((text, second)) => (text, read_second(second).ok_or(ParseLogNameError)?),
+        };
         let (year, month) = text.split_once('-').ok_or(ParseLogNameError)?;
         let digits = |text: &str, length| {
             text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -117,8 +144,18 @@ impl FromStr for LogName {
         if year < 1970 || !(1..=12).contains(&month) {
             return Err(ParseLogNameError);
         }
-        Ok(Self { year, month })
+        Ok(Self {
+            year,
+            month,
+            restored,
+        })
     }
+}
+
+/// A second without zeros before it: one name a log.
+fn read_second(text: &str) -> Option<u64> {
+    let second: u64 = text.parse().ok()?;
+    (second > 0 && second.to_string() == text).then_some(second)
 }
 
 impl TryFrom<String> for LogName {
@@ -137,7 +174,11 @@ impl From<LogName> for String {
 
 impl fmt::Display for LogName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}", self.year, self.month)
+        write!(f, "{:04}-{:02}", self.year, self.month)?;
+        match self.restored {
+            0 => Ok(()),
+            second => write!(f, "{RESTORED}{second}"),
+        }
     }
 }
 
@@ -157,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_name_is_exactly_a_month() {
-        for good in ["1970-01", "2026-11", "9999-12"] {
+        for good in ["1970-01", "2026-11", "9999-12", "2026-11-r1795401000"] {
             assert_eq!(name(good).to_string(), good);
         }
         for bad in [
@@ -174,6 +215,12 @@ mod tests {
             "2026-11/",
             "../x",
             "2026-11-01",
+            "2026-11-r",
+            "2026-11-r0",
+            "2026-11-r01",
+            "2026-11-r+1",
+            "2026-11-r1-r2",
+            "2026-11-r1/",
             " 2026-11",
             "２026-11",
         ] {
@@ -188,6 +235,17 @@ mod tests {
             LogName::of(Timestamp::from_secs(1_700_000_000)),
             name("2023-11")
         );
+    }
+
+    #[test]
+    fn after_a_restoration_a_log_stands_between_its_month_and_the_next() {
+        let at = Timestamp::from_secs(1_700_000_000);
+        let restored = LogName::restored(at);
+        assert_eq!(restored.to_string(), "2023-11-r1700000000");
+        assert_eq!(name(&restored.to_string()), restored);
+        let again = LogName::restored(Timestamp::from_secs(1_700_000_001));
+        assert!(name("2023-11") < restored && restored < again && again < name("2023-12"));
+        assert_eq!(restored.before(1), name("2023-10"));
     }
 
     #[test]

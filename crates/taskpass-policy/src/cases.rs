@@ -6,6 +6,7 @@
 //! not a denial.
 
 mod file;
+mod operator;
 mod parse;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use taskpass_core::grant::Ask;
 use taskpass_core::registry::{Agent, Owner, Target, Versioned};
 use taskpass_core::{AgentName, OwnerName, ScopeRef, TargetUri, TaskId, Timestamp, Ttl};
 
+use self::operator::OperatorCase;
 use crate::explain::Explanation;
 use crate::place::Place;
 use crate::request::Request;
@@ -56,6 +58,20 @@ pub struct Cases {
 #[derive(Debug)]
 struct Case {
     name: String,
+    asked: Asked,
+    at: Timestamp,
+    expected: Expected,
+}
+
+/// Who asks in a case, and what for.
+#[derive(Debug)]
+enum Asked {
+    Agent(AgentCase),
+    Operator(OperatorCase),
+}
+
+#[derive(Debug)]
+struct AgentCase {
     agent: AgentName,
     ask: Ask,
     from: Option<AgentName>,
@@ -63,8 +79,6 @@ struct Case {
     ttl: Ttl,
     depth: usize,
     attestation: String,
-    at: Timestamp,
-    expected: Expected,
 }
 
 /// A decision: expected, or found.
@@ -76,6 +90,8 @@ pub struct Expected {
     pub policies: BTreeSet<String>,
     /// Whether a policy fails.
     pub errored: bool,
+    /// Whether it is allowed only because its target is observed.
+    pub would_deny: bool,
     /// Of a denial: what would be allowed on its own. Not compared where a case does not say it.
     pub narrower: Option<BTreeSet<ScopeRef>>,
 }
@@ -122,6 +138,18 @@ impl Cases {
     }
 
     fn put(&self, case: &Case, set: &PolicySet) -> Outcome {
+        let found = match &case.asked {
+            Asked::Agent(asked) => self.ask(asked, case.at, set),
+            Asked::Operator(asked) => asked.put(self, set, case.at),
+        };
+        Outcome {
+            name: case.name.clone(),
+            expected: case.expected.clone(),
+            found,
+        }
+    }
+
+    fn ask(&self, case: &AgentCase, at: Timestamp, set: &PolicySet) -> Expected {
         // The parser found every agent and target that a case names.
         let said = self.agents.get(&case.agent).map(|agent| {
             set.explain(&Request {
@@ -130,20 +158,15 @@ impl Cases {
                 targets: self.targets.values().collect(),
                 ask: case.ask.clone(),
                 delegating_from: case.from.as_ref(),
-                task: Some(TaskId::first_at(case.at)),
+                task: Some(TaskId::first_at(at)),
                 purpose: &case.purpose,
                 depth: case.depth,
                 ttl: case.ttl,
                 attestation: &case.attestation,
-                now: case.at,
+                now: at,
             })
         });
-        let found = said.map_or_else(Expected::unanswered, Expected::found);
-        Outcome {
-            name: case.name.clone(),
-            expected: case.expected.clone(),
-            found,
-        }
+        said.map_or_else(Expected::unanswered, Expected::found)
     }
 }
 
@@ -153,6 +176,7 @@ impl Expected {
             allowed: false,
             policies: BTreeSet::new(),
             errored: true,
+            would_deny: false,
             narrower: None,
         }
     }
@@ -162,6 +186,7 @@ impl Expected {
             allowed: said.allowed,
             policies: said.policies.into_iter().collect(),
             errored: said.errored,
+            would_deny: said.would_deny,
             narrower: (!said.allowed).then(|| said.allowed_scopes.into_iter().collect()),
         }
     }
@@ -173,6 +198,7 @@ impl Outcome {
         let (expected, found) = (&self.expected, &self.found);
         expected.allowed == found.allowed
             && expected.errored == found.errored
+            && expected.would_deny == found.would_deny
             && expected.policies == found.policies
             && (expected.narrower.is_none() || expected.narrower == found.narrower)
     }
@@ -192,6 +218,9 @@ impl fmt::Display for Expected {
         f.write_str(if self.allowed { "allow" } else { "deny" })?;
         if self.errored {
             f.write_str(" for an error")?;
+        }
+        if self.would_deny {
+            f.write_str(", observed only,")?;
         }
         let policies: Vec<_> = self.policies.iter().map(String::as_str).collect();
         if !policies.is_empty() {

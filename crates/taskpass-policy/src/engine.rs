@@ -2,17 +2,23 @@
 //!
 //! Each scope is a question of its own; the grant covers all of them or nothing. What is reported
 //! as allowed is for the asker to narrow its next request, never half a grant.
+//!
+//! Of a target that is only observed, the absence of a permit is overridden and marked. Nothing else
+//! is: a `forbid` that holds and a policy that fails deny there as everywhere.
+
+mod memo;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use cedar_policy::{Authorizer, Decision, PolicyId, Response};
+use cedar_policy::{Authorizer, Decision, Entities, PolicyId, Response};
 use taskpass_core::grant::{Basis, Denial, Grant};
 use taskpass_core::{DecisionId, ScopeRef};
 
-use crate::facts::Facts;
+use self::memo::{Answered, Memo};
+use crate::facts::{Question, describe, questions};
 use crate::request::Request;
 use crate::set::PolicySet;
 
@@ -20,28 +26,46 @@ use crate::set::PolicySet;
 pub const DEFAULT_DENY: &str = "default-deny";
 
 /// Decides requests by the policy set in force, which can be replaced at any time.
+///
+/// The same request, asked of the same set in the same minute, is not evaluated twice.
 pub struct Engine {
-    authorizer: Authorizer,
-    current: ArcSwap<PolicySet>,
+    current: ArcSwap<InForce>,
+}
+
+/// How many answers are kept.
+const ANSWERS: usize = 1024;
+
+/// A policy set and what was answered by it: the one goes with the other.
+struct InForce {
+    set: Arc<PolicySet>,
+    memo: Memo,
+}
+
+impl InForce {
+    fn new(set: PolicySet) -> Self {
+        Self {
+            set: Arc::new(set),
+            memo: Memo::new(ANSWERS),
+        }
+    }
 }
 
 impl Engine {
     /// An engine that decides by `set`.
     pub fn new(set: PolicySet) -> Self {
         Self {
-            authorizer: Authorizer::new(),
-            current: ArcSwap::from_pointee(set),
+            current: ArcSwap::from_pointee(InForce::new(set)),
         }
     }
 
     /// The policy set in force.
     pub fn current(&self) -> Arc<PolicySet> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().set)
     }
 
     /// Puts `set` in force. A decision under way ends by the set it began with.
     pub fn replace(&self, set: PolicySet) {
-        self.current.store(Arc::new(set));
+        self.current.store(Arc::new(InForce::new(set)));
     }
 
     /// Allows all that `request` asks for, or denies it.
@@ -57,17 +81,21 @@ impl Engine {
         reason = "a denial is read at once, by its one caller; a box would only move it"
     )]
     pub fn decide(&self, id: DecisionId, request: &Request<'_>) -> Result<Grant, Denial> {
-        let set = self.current.load();
-        let verdict = Facts::of(&set, request)
-            .map_or_else(|_| Verdict::unanswered(), |facts| self.answer(&set, &facts));
-        let basis = |policies: BTreeSet<String>| Basis {
+        let in_force = self.current.load();
+        let set = &in_force.set;
+        let answered = in_force.memo.answer(
+            request,
+            || describe(set, request),
+            |entities| evaluate(set, entities, request),
+        );
+        let basis = Basis {
             id,
-            policies: policies.into_iter().collect(),
+            policies: answered.policies.clone(),
             policy_set: set.hash(),
+            would_deny: answered.would_deny,
         };
-        if verdict.is_allowed() {
+        if answered.allowed {
             let agent = request.agent.value.name.clone();
-            let basis = basis(verdict.permits);
             return Ok(Grant::decided(
                 basis,
                 agent,
@@ -76,29 +104,73 @@ impl Engine {
             ));
         }
         Err(Denial {
-            errored: verdict.errored,
+            errored: answered.errored,
             asked: request.ask.scopes().cloned().collect(),
-            allowed: verdict.allowed_scopes(),
-            basis: basis(verdict.reasons()),
+            allowed: answered.scopes.clone(),
+            basis,
         })
     }
+}
 
-    fn answer(&self, set: &PolicySet, facts: &Facts) -> Verdict {
-        let mut verdict = Verdict::default();
-        for question in &facts.questions {
-            let response =
-                self.authorizer
-                    .is_authorized(&question.request, set.policies(), &facts.entities);
-            verdict.take(&response, question.scope.as_ref());
+/// Works out what `set` says to `request`, whose rows are `entities`.
+fn evaluate(set: &PolicySet, entities: &Entities, request: &Request<'_>) -> Answered {
+    let mut verdict = Verdict::default();
+    match questions(set, request) {
+        Ok(questions) => answer(set.for_agents(), entities, &questions, &mut verdict),
+        Err(_) => verdict.fail(),
+    }
+    Answered::of(verdict)
+}
+
+impl Answered {
+    fn of(verdict: Verdict) -> Self {
+        let (allowed, errored) = (verdict.is_allowed(), verdict.errored());
+        let would_deny = verdict.would_deny();
+        let scopes = if allowed {
+            Vec::new()
+        } else {
+            verdict.allowed_scopes()
+        };
+        let policies = if allowed {
+            verdict.permits()
+        } else {
+            verdict.reasons()
+        };
+        Self {
+            allowed,
+            errored,
+            would_deny,
+            policies: policies.into_iter().collect(),
+            scopes,
         }
-        verdict
+    }
+
+    /// The answer where the request could not be put.
+    fn failed() -> Self {
+        let mut verdict = Verdict::default();
+        verdict.fail();
+        Self::of(verdict)
+    }
+}
+
+/// Puts all questions to `policies`.
+pub(crate) fn answer(
+    policies: &cedar_policy::PolicySet,
+    entities: &Entities,
+    questions: &[Question],
+    verdict: &mut Verdict,
+) {
+    let authorizer = Authorizer::new();
+    for question in questions {
+        let response = authorizer.is_authorized(&question.request, policies, entities);
+        verdict.take(&response, question);
     }
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("current", &self.current.load())
+            .field("current", &self.current.load().set)
             .finish_non_exhaustive()
     }
 }
@@ -111,21 +183,21 @@ pub(crate) struct Verdict {
     /// A question about the whole ask was answered with deny.
     barred: bool,
     errored: bool,
+    /// A question was answered with nothing at all, and its target is only observed.
+    overridden: bool,
     allowed: Vec<ScopeRef>,
     permits: BTreeSet<String>,
     forbids: BTreeSet<String>,
 }
 
 impl Verdict {
-    /// For a request that could not even be put.
-    pub(crate) fn unanswered() -> Self {
-        Self {
-            errored: true,
-            ..Self::default()
-        }
+    /// A request, or a part of one, could not even be put.
+    pub(crate) const fn fail(&mut self) {
+        self.errored = true;
     }
 
-    pub(crate) fn take(&mut self, response: &Response, scope: Option<&ScopeRef>) {
+    pub(crate) fn take(&mut self, response: &Response, question: &Question) {
+        let scope = question.scope.as_ref();
         self.questions += 1;
         let diagnostics = response.diagnostics();
         for error in diagnostics.errors() {
@@ -135,7 +207,15 @@ impl Verdict {
             self.forbids.insert(error.policy_id().to_string());
         }
         let reasons = diagnostics.reason().map(PolicyId::to_string);
+        let nothing =
+            diagnostics.reason().next().is_none() && diagnostics.errors().next().is_none();
         match response.decision() {
+            Decision::Deny if nothing && question.observed => {
+                self.overridden = true;
+                self.permits.insert(DEFAULT_DENY.to_owned());
+                self.permitted += 1;
+                self.allowed.extend(scope.cloned());
+            }
             Decision::Allow => {
                 self.permits.extend(reasons);
                 self.permitted += 1;
@@ -167,7 +247,12 @@ impl Verdict {
         self.errored
     }
 
-    /// What determined a grant.
+    /// Whether it is allowed only because of what is observed.
+    pub(crate) fn would_deny(&self) -> bool {
+        self.overridden && self.is_allowed()
+    }
+
+    /// What determined a grant; `default-deny` where no policy did.
     pub(crate) fn permits(self) -> BTreeSet<String> {
         self.permits
     }

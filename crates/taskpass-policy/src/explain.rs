@@ -24,6 +24,8 @@ pub struct Explanation {
     /// Whether a policy could not be evaluated, or the request could not be put: then nothing is
     /// allowed.
     pub errored: bool,
+    /// Whether no policy permits some of it, and it is allowed because its target is only observed.
+    pub would_deny: bool,
     /// By which set.
     pub policy_set: Sha256,
     /// Each question that was put. None where the request could not be put.
@@ -39,6 +41,8 @@ pub struct Answer {
     pub scope: Option<ScopeRef>,
     /// Whether it was allowed.
     pub allowed: bool,
+    /// Whether only because its target is observed.
+    pub would_deny: bool,
     /// The determining policies.
     pub policies: Vec<String>,
 }
@@ -47,18 +51,19 @@ impl PolicySet {
     /// Evaluates `request` as a decision would, and says everything about it.
     pub fn explain(&self, request: &Request<'_>) -> Explanation {
         let Ok(facts) = Facts::of(self, request) else {
-            return self.total(request, Verdict::unanswered(), Vec::new());
+            let mut unanswered = Verdict::default();
+            unanswered.fail();
+            return self.total(request, unanswered, Vec::new());
         };
         let authorizer = Authorizer::new();
         let mut total = Verdict::default();
         let mut answers = Vec::new();
         for question in &facts.questions {
-            let scope = question.scope.as_ref();
             let response =
-                authorizer.is_authorized(&question.request, self.policies(), &facts.entities);
-            total.take(&response, scope);
+                authorizer.is_authorized(&question.request, self.for_agents(), &facts.entities);
+            total.take(&response, question);
             let mut alone = Verdict::default();
-            alone.take(&response, scope);
+            alone.take(&response, question);
             answers.push(answer(question, alone));
         }
         self.total(request, total, answers)
@@ -74,6 +79,7 @@ impl PolicySet {
                 total.allowed_scopes()
             },
             errored: total.errored(),
+            would_deny: total.would_deny(),
             policies: determining(total, allowed),
             policy_set: self.hash(),
             answers,
@@ -88,6 +94,7 @@ fn answer(question: &Question, alone: Verdict) -> Answer {
         action: action.map_or_else(String::new, |uid| uid.id().unescaped().to_owned()),
         scope: question.scope.clone(),
         allowed,
+        would_deny: alone.would_deny(),
         policies: determining(alone, allowed),
     }
 }
@@ -150,6 +157,7 @@ mod tests {
                             granted += 1;
                             assert!(said.allowed && !said.errored);
                             assert_eq!(said.policies, grant.basis().policies);
+                            assert_eq!(said.would_deny, grant.basis().would_deny);
                             assert!(said.answers.iter().all(|answer| answer.allowed));
                         }
                         Err(denial) => {

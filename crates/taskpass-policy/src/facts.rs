@@ -5,6 +5,7 @@
 //! a request fit.
 
 mod entities;
+mod operator;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,7 +13,7 @@ use std::error::Error;
 use cedar_policy::{Context, Entities, EntityUid, RestrictedExpression as Value};
 use taskpass_core::access::{Access, Risk};
 use taskpass_core::grant::Ask;
-use taskpass_core::registry::Target;
+use taskpass_core::registry::{State, Target};
 use taskpass_core::{AgentName, ScopeRef, TargetUri, TaskId};
 
 use crate::request::Request;
@@ -53,25 +54,31 @@ pub(crate) struct Question {
     pub(crate) request: cedar_policy::Request,
     /// The scope in question; none where the whole ask depends on the answer.
     pub(crate) scope: Option<ScopeRef>,
+    /// Whether it is allowed, and marked, where no policy determines anything.
+    pub(crate) observed: bool,
 }
 
 impl Facts {
     pub(crate) fn of(set: &PolicySet, request: &Request<'_>) -> Result<Self, Unbuildable> {
-        let builder = Builder {
-            set,
-            words: set.vocabulary(),
-            request,
-            targets: request
-                .targets
-                .iter()
-                .map(|target| (&target.value.uri, &target.value))
-                .collect(),
-        };
         Ok(Self {
-            entities: builder.entities()?,
-            questions: builder.questions()?,
+            entities: describe(set, request)?,
+            questions: questions(set, request)?,
         })
     }
+}
+
+/// The rows of `request`, and what it asks about: the larger part of the work, and the same for whatever
+/// else is asked about them.
+pub(crate) fn describe(set: &PolicySet, request: &Request<'_>) -> Result<Entities, Unbuildable> {
+    Builder::new(set, request).entities()
+}
+
+/// What `request` needs to be allowed.
+pub(crate) fn questions(
+    set: &PolicySet,
+    request: &Request<'_>,
+) -> Result<Vec<Question>, Unbuildable> {
+    Builder::new(set, request).questions()
 }
 
 struct Builder<'a> {
@@ -81,7 +88,19 @@ struct Builder<'a> {
     targets: BTreeMap<&'a TargetUri, &'a Target>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(set: &'a PolicySet, request: &'a Request<'a>) -> Self {
+        let targets = request.targets.iter();
+        Self {
+            set,
+            words: set.vocabulary(),
+            request,
+            targets: targets
+                .map(|target| (&target.value.uri, &target.value))
+                .collect(),
+        }
+    }
+
     fn questions(&self) -> Result<Vec<Question>, Unbuildable> {
         let mut questions = Vec::new();
         if matches!(&self.request.ask, Ask::Scopes(scopes) if scopes.is_empty()) {
@@ -90,7 +109,7 @@ impl Builder<'_> {
         }
         let common = self.context()?;
         if let Some((task, _)) = self.task()? {
-            let task = uid(&self.words.task, &task.to_string());
+            let task = self.words.task_uid(task);
             let words = self.words;
             let delegated = self.request.delegating_from.map(|_| &words.delegate);
             // What is forbidden of certificates is forbidden of those that can do more.
@@ -100,15 +119,19 @@ impl Builder<'_> {
                 Ask::Scopes(_) => &[],
             };
             for action in delegated.into_iter().chain(certified.iter().copied()) {
-                questions.push(self.question(action, task.clone(), common.clone(), None)?);
+                questions.push(self.question(action, task.clone(), common.clone())?);
             }
         }
         for scope in self.request.ask.scopes() {
             let (target, access) = self.find(scope)?;
             let mut context = common.clone();
             context.push(("risk".into(), self.risk(target.risk)));
-            let (action, resource) = (self.words.action(access), self.scope_uid(scope));
-            questions.push(self.question(action, resource, context, Some(scope.clone()))?);
+            let (action, resource) = (self.words.action(access), self.words.scope_uid(scope));
+            questions.push(Question {
+                scope: Some(scope.clone()),
+                observed: self.is_observed(scope, target),
+                ..self.question(action, resource, context)?
+            });
         }
         Ok(questions)
     }
@@ -118,26 +141,40 @@ impl Builder<'_> {
         action: &EntityUid,
         resource: EntityUid,
         context: Fields,
-        scope: Option<ScopeRef>,
     ) -> Result<Question, Unbuildable> {
         let context = Context::from_pairs(context).map_err(Unbuildable::schema)?;
-        let agent = self.agent_uid(&self.request.agent.value.name);
+        let agent = self.words.agent_uid(&self.request.agent.value.name);
         let schema = Some(self.set.schema());
         let request = cedar_policy::Request::new(agent, action.clone(), resource, context, schema)
             .map_err(Unbuildable::schema)?;
-        Ok(Question { request, scope })
+        Ok(Question {
+            request,
+            scope: None,
+            observed: false,
+        })
+    }
+
+    /// Whether the absence of a permit may be overridden. What is no matter of policies is asked here
+    /// too, so that a set without a `forbid` for it opens nothing: the scope is registered for the
+    /// agent, and agent, owner and target are active.
+    fn is_observed(&self, scope: &ScopeRef, target: &Target) -> bool {
+        let Request {
+            agent, owner, now, ..
+        } = *self.request;
+        let agent = &agent.value;
+        target.is_observed(now)
+            && agent.scopes.contains(scope)
+            && agent.state == State::Active
+            && now < agent.valid_until
+            && owner.is_some_and(|owner| owner.value.state == State::Active)
     }
 
     fn context(&self) -> Result<Fields, Unbuildable> {
-        let Request {
-            ttl, depth, now, ..
-        } = *self.request;
-        let ttl = ttl.duration();
-        let rounded_up = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
+        let Request { depth, now, .. } = *self.request;
         let stage = self.request.agent.value.stage;
         Ok(vec![
-            long("ttl_seconds", rounded_up)?,
-            text("purpose", self.request.purpose.trim()),
+            long("ttl_seconds", self.request.ttl_seconds())?,
+            text("purpose", self.request.stated_purpose()),
             (
                 "stage".into(),
                 entity(uid(&self.words.stage, stage.as_str())),
@@ -153,14 +190,13 @@ impl Builder<'_> {
     /// A certificate proves a task of the asking agent; where a child task starts, the task is the
     /// parent and its agent the one that delegates.
     fn task(&self) -> Result<Option<(TaskId, &AgentName)>, Unbuildable> {
-        let needed =
-            self.request.delegating_from.is_some() || !matches!(self.request.ask, Ask::Scopes(_));
-        if !needed {
+        if !self.request.is_about_a_task() {
             return Ok(None);
         }
         let own = &self.request.agent.value.name;
         let agent = self.request.delegating_from.unwrap_or(own);
-        let task = self.request.task.ok_or(Unbuildable::Task)?;
+        let task = self.request.task_asked_about();
+        let task = task.ok_or(Unbuildable::Task)?;
         Ok(Some((task, agent)))
     }
 
@@ -169,18 +205,6 @@ impl Builder<'_> {
             .get(&scope.target)
             .and_then(|target| Some((*target, *target.scopes.get(&scope.scope)?)))
             .ok_or_else(|| Unbuildable::Scope(scope.clone()))
-    }
-
-    fn agent_uid(&self, name: &AgentName) -> EntityUid {
-        uid(&self.words.agent, name.as_str())
-    }
-
-    fn target_uid(&self, target: &TargetUri) -> EntityUid {
-        uid(&self.words.target, target.as_str())
-    }
-
-    fn scope_uid(&self, scope: &ScopeRef) -> EntityUid {
-        uid(&self.words.scope, &scope.to_string())
     }
 
     fn risk(&self, risk: Risk) -> Value {

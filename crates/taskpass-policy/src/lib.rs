@@ -12,10 +12,12 @@
 //! |---|---|
 //! | `request` | what is asked, in the words of the domain |
 //! | `facts` | the same as Cedar entities and requests, checked against the schema |
-//! | `engine` | one evaluation a scope, and the decision that follows |
+//! | `engine` | one evaluation a scope, what was answered before, and the decision that follows |
 //! | `set` | a compiled policy set, its names and its hash |
 //! | `load` | from text to a compiled set, refusing whatever could silently not apply |
 //! | `sources` | the texts of a set, before it is compiled |
+//! | `operator` | what operators may do, by the same rules |
+//! | `lockout` | whether anybody could still revoke |
 //! | `explain` | the same evaluation for somebody who wants to know, without a grant |
 //! | `cases` | requests and the decisions that are expected, from a file |
 
@@ -25,6 +27,8 @@ mod error;
 mod explain;
 mod facts;
 mod load;
+mod lockout;
+mod operator;
 mod place;
 mod probe;
 mod request;
@@ -37,6 +41,7 @@ pub use cases::{CaseError, Cases, Expected, Outcome, Report};
 pub use engine::{DEFAULT_DENY, Engine};
 pub use error::LoadError;
 pub use explain::{Answer, Explanation};
+pub use operator::{Act, Thing};
 pub use place::Place;
 pub use request::Request;
 pub use set::PolicySet;

@@ -191,7 +191,11 @@ impl Collected {
             .strip_prefix(&format!("for policy `{id}`"))
             .and_then(|rest| rest.get(2..))
             .unwrap_or(&message);
-        (place, id, own_words.to_owned())
+        let mut own_words = own_words.to_owned();
+        if own_words.contains("on entity type `Operator` not found") {
+            own_words.push_str(" (a rule about agents begins with `principal is Agent`)");
+        }
+        (place, id, own_words)
     }
 }
 

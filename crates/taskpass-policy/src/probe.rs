@@ -9,10 +9,14 @@ use std::error::Error;
 
 use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
 use taskpass_core::grant::Ask;
-use taskpass_core::registry::{Agent, Owner, State, Target, Versioned};
-use taskpass_core::{ScopeName, ScopeRef, TargetUri, TaskId, Timestamp, ttl};
+use taskpass_core::registry::{
+    Agent, Limits, Operator, Owner, Role, State, Target, Verifier, Versioned,
+};
+use taskpass_core::verb::Verb;
+use taskpass_core::{CredentialId, ScopeName, ScopeRef, TargetUri, TaskId, Timestamp, ttl};
 
 use crate::facts::Facts;
+use crate::operator::{Act, Thing};
 use crate::request::Request;
 use crate::set::PolicySet;
 
@@ -45,6 +49,78 @@ pub(crate) fn fits(set: &PolicySet) -> Result<(), Box<dyn Error + Send + Sync>> 
             }
         }
     }
+    operators(set, &owner.value)
+}
+
+/// An agent and its owner.
+pub(crate) fn rows() -> Result<(Agent, Owner), Box<dyn Error + Send + Sync>> {
+    let target = target(Risk::Low)?;
+    Ok((agent(Stage::ReadOnly, &target)?.value, owner()?.value))
+}
+
+/// Builds every form of an operator's act.
+fn operators(set: &PolicySet, owner: &Owner) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let target = target(Risk::Low)?.value;
+    let (agent, _) = rows()?;
+    let operator = Operator {
+        name: "probe".parse()?,
+        roles: Role::ALL.iter().copied().collect(),
+        state: State::Active,
+    };
+    let verifier = Verifier {
+        name: "probe".parse()?,
+        targets: [target.uri.clone()].into(),
+        state: State::Active,
+    };
+    let entries = || {
+        vec![
+            Thing::Owner(owner),
+            Thing::Agent(&agent, Some(owner)),
+            Thing::Target(&target),
+            Thing::Operator(&operator),
+            Thing::Verifier(&verifier),
+        ]
+    };
+    for verb in Verb::ALL {
+        let mut things = match verb {
+            Verb::Register
+            | Verb::Update
+            | Verb::Suspend
+            | Verb::Resume
+            | Verb::Retire
+            | Verb::CreateEnrolmentToken => entries(),
+            Verb::Revoke => vec![
+                Thing::Credential {
+                    id: CredentialId::first_at(Timestamp::ZERO),
+                    agent: &agent,
+                },
+                Thing::Task {
+                    id: TaskId::first_at(Timestamp::ZERO),
+                    agent: &agent,
+                },
+                Thing::Agent(&agent, None),
+                Thing::Owner(owner),
+                Thing::Target(&target),
+                Thing::Key("probe"),
+            ],
+            Verb::TaintKey => vec![Thing::Key("probe")],
+            _ => vec![Thing::Broker],
+        };
+        if matches!(verb, Verb::Resume | Verb::Revoke) {
+            things.push(Thing::Broker);
+        }
+        let act = Act {
+            operator: &operator.name,
+            roles: &operator.roles,
+            verb: *verb,
+            things,
+            reason: "",
+            now: Timestamp::ZERO,
+        };
+        for thing in &act.things {
+            Facts::of_act(set, &act, thing)?;
+        }
+    }
     Ok(())
 }
 
@@ -52,6 +128,7 @@ fn owner() -> Result<Versioned<Owner>, Box<dyn Error + Send + Sync>> {
     Ok(first(Owner {
         name: "probe".parse()?,
         contact: String::new(),
+        limits: Limits::NONE,
         state: State::Active,
     }))
 }
@@ -67,6 +144,8 @@ fn target(risk: Risk) -> Result<Versioned<Target>, Box<dyn Error + Send + Sync>>
         risk,
         token_alg: TokenAlg::Es256,
         token_profile: TokenProfile::OAuth,
+        limits: Limits::NONE,
+        observe: None,
         max_ttl: None,
         state: State::Active,
     }))
@@ -98,6 +177,7 @@ fn agent(
         state: State::Active,
         created_at: Timestamp::ZERO,
         client_keys: Vec::new(),
+        limits: Limits::NONE,
     }))
 }
 

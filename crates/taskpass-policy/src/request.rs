@@ -28,13 +28,37 @@ pub struct Request<'a> {
     pub depth: usize,
     /// The lifetime asked for.
     pub ttl: Ttl,
-    /// How the caller proved itself: `mtls` or `private_key_jwt`.
+    /// How the caller proved itself: `mtls`, `private_key_jwt`, `federated_jwt`, `foreign_svid` or
+    /// `unix`.
     pub attestation: &'a str,
     /// The present.
     pub now: Timestamp,
 }
 
 impl Request<'_> {
+    /// What the task is for, as policies see it.
+    pub(crate) fn stated_purpose(&self) -> &str {
+        self.purpose.trim()
+    }
+
+    /// The lifetime as policies see it: rounded up.
+    pub(crate) fn ttl_seconds(&self) -> u64 {
+        let ttl = self.ttl.duration();
+        // A lifetime is far below what could overflow here.
+        ttl.as_secs()
+            .saturating_add(u64::from(ttl.subsec_nanos() > 0))
+    }
+
+    /// Whether a task is asked about: scopes are the same for every task, unless somebody hands it on.
+    pub(crate) fn is_about_a_task(&self) -> bool {
+        self.delegating_from.is_some() || !matches!(self.ask, Ask::Scopes(_))
+    }
+
+    /// The task, where one is asked about.
+    pub(crate) fn task_asked_about(&self) -> Option<TaskId> {
+        self.task.filter(|_| self.is_about_a_task())
+    }
+
     /// The rows of the registry that a decision on this reads.
     pub(crate) fn read(&self) -> Vec<(RowKey, u64)> {
         let agent = (

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cedar_policy::Schema;
+use cedar_policy::{EntityTypeName, PrincipalConstraint, Schema};
 use taskpass_core::secret::Sha256;
 
 use crate::vocabulary::Vocabulary;
@@ -11,6 +11,10 @@ use crate::vocabulary::Vocabulary;
 /// strict rules, and able to apply to something.
 pub struct PolicySet {
     policies: cedar_policy::PolicySet,
+    /// Without those that can apply to no agent: Cedar's time grows with the number of policies.
+    for_agents: cedar_policy::PolicySet,
+    /// Without those that can apply to no operator.
+    for_operators: cedar_policy::PolicySet,
     schema: Schema,
     vocabulary: Vocabulary,
     hash: Sha256,
@@ -18,13 +22,16 @@ pub struct PolicySet {
 
 impl PolicySet {
     /// For the loader, which checks what the type promises.
-    pub(crate) const fn checked(
+    pub(crate) fn checked(
         policies: cedar_policy::PolicySet,
         schema: Schema,
         vocabulary: Vocabulary,
         hash: Sha256,
     ) -> Self {
+        let without = |kind: &EntityTypeName| without(&policies, kind);
         Self {
+            for_agents: without(&vocabulary.operator),
+            for_operators: without(&vocabulary.agent),
             policies,
             schema,
             vocabulary,
@@ -48,8 +55,14 @@ impl PolicySet {
         ids
     }
 
-    pub(crate) const fn policies(&self) -> &cedar_policy::PolicySet {
-        &self.policies
+    /// The policies that can apply where an agent asks.
+    pub(crate) const fn for_agents(&self) -> &cedar_policy::PolicySet {
+        &self.for_agents
+    }
+
+    /// The policies that can apply where an operator acts.
+    pub(crate) const fn for_operators(&self) -> &cedar_policy::PolicySet {
+        &self.for_operators
     }
 
     pub(crate) const fn schema(&self) -> &Schema {
@@ -59,6 +72,24 @@ impl PolicySet {
     pub(crate) const fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
+}
+
+/// The policies without those whose head says that the principal is a `kind`: they can apply to no
+/// other, and fail for none, because the head is evaluated first.
+fn without(policies: &cedar_policy::PolicySet, kind: &EntityTypeName) -> cedar_policy::PolicySet {
+    let mut rest = policies.clone();
+    for policy in policies.policies() {
+        let is_about = match policy.principal_constraint() {
+            PrincipalConstraint::Is(found) | PrincipalConstraint::IsIn(found, _) => found == *kind,
+            PrincipalConstraint::Eq(uid) => uid.type_name() == kind,
+            PrincipalConstraint::Any | PrincipalConstraint::In(_) => false,
+        };
+        // One that cannot be taken out stays: it does not apply.
+        if is_about {
+            let _ = rest.remove_static(policy.id().clone());
+        }
+    }
+    rest
 }
 
 impl fmt::Debug for PolicySet {

@@ -11,7 +11,8 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 5] = files![
+const FILES: [(&str, &str); 6] = files![
+    "operators.cedar",
     "permit.cedar",
     "registration.cedar",
     "risk.cedar",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
 use taskpass_core::grant::Ask;
-use taskpass_core::registry::{Agent, Owner, State, Target, Versioned};
+use taskpass_core::registry::{Agent, Limits, Owner, State, Target, Versioned};
 use taskpass_core::rng::SeededRng;
 use taskpass_core::{DecisionId, ScopeRef, TaskId, Timestamp, Ttl};
 
@@ -50,6 +50,7 @@ impl World {
                     state: State::Active,
                     created_at: Timestamp::ZERO,
                     client_keys: Vec::new(),
+                    limits: Limits::NONE,
                 },
                 version: 7,
             },
@@ -57,6 +58,7 @@ impl World {
                 value: Owner {
                     name: "payments".parse().unwrap(),
                     contact: "payments@corp.example".into(),
+                    limits: Limits::NONE,
                     state: State::Active,
                 },
                 version: 3,
@@ -96,6 +98,8 @@ fn target(uri: &str) -> Versioned<Target> {
         risk: Risk::Medium,
         token_alg: TokenAlg::Es256,
         token_profile: TokenProfile::OAuth,
+        limits: Limits::NONE,
+        observe: None,
         max_ttl: None,
         state: State::Active,
     };

@@ -2,6 +2,7 @@
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors};
 use taskpass_core::access::Access;
+use taskpass_core::verb::Verb;
 
 /// Entity types and actions.
 #[derive(Debug)]
@@ -16,9 +17,17 @@ pub(crate) struct Vocabulary {
     pub(crate) issue_certificate: EntityUid,
     pub(crate) issue_svid: EntityUid,
     pub(crate) delegate: EntityUid,
+    pub(crate) operator: EntityTypeName,
+    pub(crate) verifier: EntityTypeName,
+    pub(crate) credential: EntityTypeName,
+    pub(crate) key: EntityTypeName,
+    pub(crate) role: EntityTypeName,
+    /// The broker as a whole.
+    pub(crate) broker: EntityUid,
     read: EntityUid,
     write: EntityUid,
     actuate: EntityUid,
+    action: EntityTypeName,
 }
 
 impl Vocabulary {
@@ -36,10 +45,22 @@ impl Vocabulary {
             issue_certificate: uid(&action, "issue_certificate"),
             issue_svid: uid(&action, "issue_svid"),
             delegate: uid(&action, "delegate"),
+            operator: kind("Operator")?,
+            verifier: kind("Verifier")?,
+            credential: kind("Credential")?,
+            key: kind("Key")?,
+            role: kind("Role")?,
+            broker: uid(&kind("Broker")?, "broker"),
             read: uid(&action, Access::Read.as_str()),
             write: uid(&action, Access::Write.as_str()),
             actuate: uid(&action, Access::Actuate.as_str()),
+            action,
         })
+    }
+
+    /// The action of an operator's verb.
+    pub(crate) fn verb(&self, verb: Verb) -> EntityUid {
+        uid(&self.action, verb.as_str())
     }
 
     /// The action of a scope that does `access`.

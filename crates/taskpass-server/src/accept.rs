@@ -1,9 +1,11 @@
 //! Accepting connections within limits.
 //!
-//! Each listener has a cap on connections and on handshakes, a time limit on handshakes and on the
+//! Each listener has a cap on connections, on those from one address and on handshakes, a time limit on handshakes and on the
 //! first bytes, and backs off when the process is out of file descriptors instead of spinning. Finishing is orderly: when
 //! told to stop, a connection completes the requests it has and takes no more.
 
+mod addresses;
+mod known;
 mod opening;
 
 use std::convert::Infallible;
@@ -16,24 +18,35 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use rustls::server::ServerConfig;
+use taskpass_broker::metrics::Count;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::settings::TransportLimits;
+pub(crate) use known::{Known, while_known};
+
+use addresses::{Addresses, Connected};
 use opening::Opening;
 
-/// How long a gRPC connection without a client certificate lasts at most.
-const UNKNOWN_FOR: Duration = Duration::from_mins(1);
 /// How long accepting pauses after the process ran out of something.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// The certificates that the peer of a connection presented and TLS verified; empty if none.
 pub(crate) type PeerCertificates = Vec<rustls_pki_types::CertificateDer<'static>>;
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Peer {
+    /// What it presented.
+    pub(crate) certificates: PeerCertificates,
+    /// To be set once it has proved itself by something else.
+    pub(crate) known: Known,
+}
 
 /// Which HTTP a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +64,8 @@ pub(crate) struct Acceptor {
     pub(crate) limits: TransportLimits,
     pub(crate) stop: CancellationToken,
     pub(crate) tracker: TaskTracker,
+    /// Connections that were closed because their address had too many.
+    pub(crate) refused: Arc<Count>,
 }
 
 impl Acceptor {
@@ -59,7 +74,7 @@ impl Acceptor {
     pub(crate) async fn run<T, F, S, B>(self, tls: T, service: F)
     where
         T: Fn() -> Option<Arc<ServerConfig>>,
-        F: Fn(PeerCertificates) -> S + Clone + Send + 'static,
+        F: Fn(Peer) -> S + Clone + Send + 'static,
         S: Service<http::Request<Incoming>, Response = http::Response<B>, Error = Infallible>
             + Clone
             + Send
@@ -70,8 +85,10 @@ impl Acceptor {
     {
         let connections = Arc::new(Semaphore::new(self.limits.connections));
         let handshakes = Arc::new(Semaphore::new(self.limits.handshakes));
+        let (each, all) = (self.limits.connections_per_address, self.limits.connections);
+        let addresses = Arc::new(Addresses::new(each, all));
         loop {
-            let Some((stream, permit)) = self.next(&connections).await else {
+            let Some((stream, permit)) = self.next(&connections, &addresses).await else {
                 return;
             };
             let tls = tls();
@@ -83,15 +100,21 @@ impl Acceptor {
             self.tracker.spawn(async move {
                 let _permit = permit;
                 match tls {
-                    None => serve(stream, service(Vec::new()), speaks, &limits, stop).await,
+                    None => serve(stream, service(Peer::default()), speaks, &limits, stop).await,
                     Some(config) => {
                         let accepted = handshake(stream, config, &handshakes, &limits).await;
-                        if let Some((stream, peer)) = accepted {
-                            let unknown = speaks == Speaks::Http2 && peer.is_empty();
-                            let served = serve(stream, service(peer), speaks, &limits, stop);
+                        if let Some((stream, certificates)) = accepted {
+                            let unknown = speaks == Speaks::Http2 && certificates.is_empty();
+                            let known = Known::default();
+                            let peer = Peer {
+                                certificates,
+                                known: known.clone(),
+                            };
+                            let stop = stop.child_token();
+                            let served =
+                                serve(stream, service(peer), speaks, &limits, stop.clone());
                             if unknown {
-                                // Who shows no certificate has come to enrol, and needs no longer.
-                                let _ = tokio::time::timeout(UNKNOWN_FOR, served).await;
+                                while_known(served, &known, &stop).await;
                             } else {
                                 served.await;
                             }
@@ -105,7 +128,8 @@ impl Acceptor {
     async fn next(
         &self,
         connections: &Arc<Semaphore>,
-    ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+        addresses: &Arc<Addresses>,
+    ) -> Option<(TcpStream, (OwnedSemaphorePermit, Connected))> {
         loop {
             let permit = tokio::select! {
                 () = self.stop.cancelled() => return None,
@@ -116,11 +140,16 @@ impl Acceptor {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
+                    // Closed at once: what it would be told costs more than it is owed.
+                    let Some(connected) = addresses.connect(from.ip()) else {
+                        self.refused.one();
+                        continue;
+                    };
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "could not set TCP_NODELAY");
                     }
-                    return Some((stream, permit));
+                    return Some((stream, (permit, connected)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
@@ -161,7 +190,7 @@ async fn handshake(
     Some((stream, peer))
 }
 
-async fn serve<IO, S, B>(
+pub(crate) async fn serve<IO, S, B>(
     io: IO,
     service: S,
     speaks: Speaks,

@@ -3,8 +3,12 @@
 //! The comments in `proto/` repeat it in words; a test compares it with the compiled descriptors, and
 //! another walks every method with every kind of caller over a real connection.
 
+mod verb;
+
 use taskpass_core::caller::Caller;
 use taskpass_core::registry::Role;
+
+pub use verb::{Asked, asked};
 
 /// Who may call a method.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +24,8 @@ pub struct Access {
     pub verifiers: bool,
     /// Operators with one of these roles.
     pub operators: &'static [Role],
-    /// Whether load cannot fill its lane.
+    /// Whether load cannot fill its lane. Of an operator it is bounded by nothing, of others by their
+    /// own share.
     pub reserved: bool,
 }
 
@@ -89,6 +94,7 @@ pub const TABLE: &[Access] = &[
     reserved(operators("/taskpass.v1.RegistryService/Suspend", RESPOND)),
     operators("/taskpass.v1.RegistryService/Resume", ADMIN),
     reserved(operators("/taskpass.v1.RegistryService/Retire", ADMIN)),
+    operators("/taskpass.v1.RegistryService/Apply", ADMIN),
     operators("/taskpass.v1.EnrolmentService/CreateEnrolmentToken", ADMIN),
     anyone("/taskpass.v1.EnrolmentService/Enrol"),
     Access {
@@ -98,7 +104,9 @@ pub const TABLE: &[Access] = &[
     agents("/taskpass.v1.TaskService/Start", NONE),
     agents("/taskpass.v1.TaskService/Get", READ),
     agents("/taskpass.v1.TaskService/List", READ),
+    agents("/taskpass.v1.TaskService/Tree", READ),
     agents("/taskpass.v1.TaskService/Complete", NONE),
+    agents("/taskpass.v1.TaskService/KeepAlive", NONE),
     agents("/taskpass.v1.CredentialService/IssueToken", NONE),
     agents("/taskpass.v1.CredentialService/IssueTokens", NONE),
     agents("/taskpass.v1.CredentialService/IssueCertificate", NONE),
@@ -114,6 +122,8 @@ pub const TABLE: &[Access] = &[
     operators("/taskpass.v1.KeyService/ExportCsr", ADMIN),
     operators("/taskpass.v1.KeyService/ImportCertificate", ADMIN),
     operators("/taskpass.v1.KeyService/ForgetRoot", ADMIN),
+    operators("/taskpass.v1.BackupService/Backup", ADMIN),
+    operators("/taskpass.v1.BackupService/Unseal", ADMIN),
     operators("/taskpass.v1.PolicyService/Explain", READ),
     operators("/taskpass.v1.PolicyService/WhoCan", READ),
     operators("/taskpass.v1.PolicyService/WhatCan", READ),
@@ -129,6 +139,15 @@ pub const TABLE: &[Access] = &[
     reserved(anyone("/grpc.health.v1.Health/List")),
 ];
 
+/// Methods whose replies last: their number is bounded for each caller. `KeepAlive` has bounds of its
+/// own, by task and agent.
+const STREAMS: &[&str] = &[
+    "/taskpass.v1.RevocationService/WatchRevocations",
+    "/taskpass.v1.AuditService/Tail",
+    "/taskpass.v1.AuditService/Export",
+    "/taskpass.v1.BackupService/Backup",
+];
+
 /// Methods that are there only where reflection is.
 pub const REFLECTION: &[Access] = &[
     anyone("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
@@ -139,6 +158,11 @@ pub const REFLECTION: &[Access] = &[
 pub fn find(method: &str, reflection: bool) -> Option<&'static Access> {
     let more = if reflection { REFLECTION } else { &[] };
     TABLE.iter().chain(more).find(|row| row.method == method)
+}
+
+/// Whether a method's reply is a stream that lasts, which holds a place of its caller's.
+pub(crate) fn is_stream(row: &Access) -> bool {
+    STREAMS.contains(&row.method)
 }
 
 /// Whether a method's requests are a stream, which cannot be waited for.

@@ -1,9 +1,10 @@
 //! What runs beside the requests: the reaper, the archiver and what follows its checkpoints, the
-//! settling of rules, the rotation of keys, changed policies, and the renewal of the server's own certificate.
+//! settling of rules, the end of tasks whose process is gone, the rotation of keys, changed policies, and the renewal of the server's own certificate.
 //!
 //! A step that fails is logged and tried again at its next turn; none of them is what makes a
 //! credential refused.
 
+mod federation;
 mod lists;
 mod policies;
 
@@ -23,6 +24,7 @@ use crate::pressure;
 use crate::settings::Settings;
 use crate::tls::{ControlTls, FileTls};
 
+pub(crate) use federation::spawn as watch_federation;
 pub(crate) use policies::spawn as watch_policies;
 
 /// How often the server's certificate and the denials' windows are looked at.
@@ -45,6 +47,7 @@ pub(crate) fn spawn(
     ));
     lists::spawn(broker, stop, tracker);
     tracker.spawn(settle(Arc::clone(broker), stop.clone()));
+    tracker.spawn(lose(Arc::clone(broker), stop.clone()));
     tracker.spawn(rotate(Arc::clone(broker), stop.clone()));
     tracker.spawn(upkeep(Arc::clone(broker), tls, stop.clone()));
     tracker.spawn(pressure::watch(Arc::clone(broker), stop.clone()));
@@ -117,6 +120,16 @@ async fn changed<T>(newest: &mut watch::Receiver<T>, stop: &CancellationToken) -
     tokio::select! {
         () = stop.cancelled() => false,
         changed = newest.changed() => changed.is_ok(),
+    }
+}
+
+/// Ends the tasks whose process is gone.
+async fn lose(broker: Arc<Broker>, stop: CancellationToken) {
+    let mut ticks = every(Duration::from_secs(1));
+    while turn(&mut ticks, &stop).await {
+        if let Err(error) = broker.end_lost().await {
+            complain("a task whose process is gone could not be ended", &error);
+        }
     }
 }
 

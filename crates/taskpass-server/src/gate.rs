@@ -1,6 +1,6 @@
 //! The gate: before any handler runs, the table and the broker are asked.
 //!
-//! For each request: the method is in the table; the message is there, whole; the caller's identity, if
+//! For each request: the method is in the table; a token of another issuer, if it brings one, is good; the message is there, whole; the caller's identity, if
 //! it has one, is accepted at this moment; the table admits this kind of caller; there is room. Handlers find the caller's
 //! [`Standing`] in the request and never ask again, except for streams, which ask every second.
 
@@ -14,20 +14,30 @@ use std::time::Duration;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use taskpass_broker::{Broker, Error, Proved};
-use tokio::sync::Semaphore;
+use taskpass_broker::federation::AttestationRefusal;
+use taskpass_broker::{Broker, Error, Proved, Standing};
+use taskpass_core::caller::Caller;
+use taskpass_core::identity::Principal;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceExt as _};
 
-use crate::access::{self, Access};
+use crate::accept::Known;
+use crate::access::{self, Access, Asked};
+use crate::callers::{Callers, Place, Streaming};
+use crate::federation::Federation;
 use crate::status;
 
 /// How long a request's body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body of a caller without an identity: an enrolment token and a CSR.
 const ANONYMOUS_BYTES: usize = 16 * 1024;
+/// The methods of health.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+/// Where an earlier key of an identity is heard too, for it to be noticed.
+const RENEWAL: &str = "/taskpass.v1.EnrolmentService/RenewIdentity";
 /// Requests at one time of callers without an identity.
 pub(crate) const ANONYMOUS_ROOM: usize = 64;
 
@@ -35,9 +45,13 @@ pub(crate) const ANONYMOUS_ROOM: usize = 64;
 pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
     pub(crate) routes: Routes,
+    /// Rows beside the table: a bench's, and none where a broker is served.
+    pub(crate) floors: &'static [Access],
     pub(crate) reflection: bool,
-    /// Requests at one time of callers with an identity.
-    pub(crate) room: Arc<Semaphore>,
+    /// Whom the broker believes besides itself.
+    pub(crate) federation: Arc<Federation>,
+    /// What callers with an identity take, each and together.
+    pub(crate) callers: Arc<Callers>,
     /// Requests at one time of callers without one.
     pub(crate) anonymous_room: Arc<Semaphore>,
     /// The largest message.
@@ -46,30 +60,105 @@ pub(crate) struct Shared {
     pub(crate) tracker: TaskTracker,
 }
 
+/// What a request holds while it runs.
+enum Held {
+    /// Nothing: it cannot be kept out.
+    Nothing,
+    /// A place of those without an identity.
+    Stranger(
+        #[expect(dead_code, reason = "held, and given back when dropped")] OwnedSemaphorePermit,
+    ),
+    /// A place of its caller's.
+    Caller(#[expect(dead_code, reason = "held, and given back when dropped")] Arc<Place>),
+}
+
 /// The service of one connection.
 #[derive(Clone)]
 pub(crate) struct Gate {
     shared: Arc<Shared>,
     proved: Option<Proved>,
+    stranger: Stranger,
+    known: Known,
+}
+
+/// What somebody who proved nothing may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stranger {
+    /// What needs no identity.
+    Nobody,
+    /// The same; other calls are told why what it showed makes it no agent.
+    Refused(AttestationRefusal),
+    /// Ask for health, and nothing else: it is at the Unix socket, where nobody enrols.
+    Local(AttestationRefusal),
 }
 
 impl Gate {
-    pub(crate) fn new(shared: Arc<Shared>, proved: Option<Proved>) -> Self {
-        Self { shared, proved }
+    pub(crate) fn new(shared: Arc<Shared>, proved: Result<Proved, Stranger>) -> Self {
+        let (proved, stranger) = match proved {
+            Ok(proved) => (Some(proved), Stranger::Nobody),
+            Err(stranger) => (None, stranger),
+        };
+        Self {
+            shared,
+            proved,
+            stranger,
+            known: Known::default(),
+        }
+    }
+
+    /// Tells `known` once a request has proved who it is from.
+    pub(crate) fn telling(mut self, known: Known) -> Self {
+        self.known = known;
+        self
+    }
+
+    /// Whether the connection proved something.
+    pub(crate) fn is_proved(&self) -> bool {
+        self.proved.is_some()
+    }
+
+    /// Takes what the request itself proves, where its connection proved nothing.
+    async fn attest(&mut self, row: &Access, headers: &http::HeaderMap) -> Result<(), Error> {
+        // Whoever needs no identity is not stopped by a bad one.
+        if row.anyone {
+            return Ok(());
+        }
+        let federation = &self.shared.federation;
+        // One that showed something, and is nobody by it, is not let in by another way.
+        let shown = self.proved.is_some() || !matches!(self.stranger, Stranger::Nobody);
+        if let Some(proved) = federation.bearer(headers, shown).await? {
+            self.known.set();
+            self.proved = Some(proved);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody who proved nothing may call this.
+    fn admit_stranger(&self, row: &Access) -> Result<(), Error> {
+        match self.stranger {
+            Stranger::Local(why) if !row.method.starts_with(HEALTH) => Err(why.into()),
+            _ if row.anyone => Ok(()),
+            Stranger::Refused(why) | Stranger::Local(why) => Err(why.into()),
+            Stranger::Nobody => Err(Error::Unauthenticated {
+                message: "call with an identity certificate; `taskpass enrol` gets one",
+            }),
+        }
     }
 
     async fn admit(&self, row: &Access, request: &mut Request<Body>) -> Result<(), Error> {
         let Some(proved) = &self.proved else {
-            if row.anyone {
-                return Ok(());
-            }
-            return Err(Error::Unauthenticated {
-                message: "call with an identity certificate; `taskpass enrol` gets one",
-            });
+            return self.admit_stranger(row);
         };
         let trace_id = trace_id(request.headers());
-        match self.shared.broker.standing(proved, trace_id).await {
+        let broker = &self.shared.broker;
+        let standing = if row.method == RENEWAL {
+            broker.standing_to_renew(proved, trace_id).await
+        } else {
+            broker.standing(proved, trace_id).await
+        };
+        match standing {
             Ok(standing) if row.admits(&standing.caller) => {
+                let standing = admit_operator(broker, row, standing)?;
                 request.extensions_mut().insert(standing);
                 request.extensions_mut().insert(proved.clone());
                 Ok(())
@@ -92,6 +181,7 @@ impl Gate {
             Error::MethodNotAllowed { .. }
                 | Error::AgentSuspended { .. }
                 | Error::CallerSuspended { .. }
+                | Error::PolicyDenied(_)
                 | Error::Unauthenticated { .. }
         );
         if let Some(proved) = &self.proved
@@ -110,12 +200,15 @@ impl Gate {
 
     /// Judges the request and runs it, each once its body is there: authority is that of the moment
     /// in which the handler begins, and a body that never comes holds no place.
-    async fn handle(self, request: Request<Incoming>) -> Response<Body> {
+    async fn handle(mut self, request: Request<Incoming>) -> Response<Body> {
         let method = request.uri().path().to_owned();
         let row = match self.row(&method) {
             Ok(row) => row,
             Err(error) => return self.refuse(&method, error).await,
         };
+        if let Err(error) = self.attest(row, request.headers()).await {
+            return status::of(error).into_http();
+        }
         let mut request = if access::streams_requests(row) {
             request.map(Body::new)
         } else {
@@ -127,36 +220,70 @@ impl Gate {
         if let Err(error) = self.admit(row, &mut request).await {
             return self.refuse(&method, error).await;
         }
-        let room = match (row.reserved, &self.proved) {
-            (true, _) => None,
-            (false, Some(_)) => Some(&self.shared.room),
-            // Who has no identity shares a small room, and cannot fill that of those who do.
-            (false, None) => Some(&self.shared.anonymous_room),
-        };
-        let permit = match room.map(|room| Arc::clone(room).try_acquire_owned()) {
-            None => None,
-            Some(Ok(permit)) => Some(permit),
-            Some(Err(_)) => return status::of(Error::QueueFull).into_http(),
+        let (held, streaming) = match self.take_place(row, &mut request) {
+            Ok(taken) => taken,
+            Err(error) => return status::of(error).into_http(),
         };
         let routes = self.shared.routes.clone();
         // In a task of its own: what has begun to change something ends, whether or not somebody
         // still waits for the answer, so that memory never lags behind what was committed.
         let running = self.shared.tracker.spawn(async move {
-            let _permit = permit;
+            let _held = held;
             routes.oneshot(request).await
         });
         match running.await {
-            Ok(Ok(response)) => status::explain(response),
+            Ok(Ok(response)) => {
+                let response = status::explain(response);
+                match streaming {
+                    Some(streaming) => streaming.hold(response),
+                    None => response,
+                }
+            }
             Ok(Err(never)) => match never {},
             Err(error) => status::of(Error::internal(error)).into_http(),
         }
     }
 
+    /// What the request takes: of its caller's share, and of the room of all. Health takes nothing, and
+    /// neither does what an operator calls to revoke.
+    fn take_place(
+        &self,
+        row: &'static Access,
+        request: &mut Request<Body>,
+    ) -> Result<(Held, Option<Streaming>), Error> {
+        if row.method.starts_with(HEALTH) {
+            return Ok((Held::Nothing, None));
+        }
+        // Whose identity is not accepted, and who may call all the same, is a stranger.
+        let standing = request.extensions().get::<Standing>();
+        let Some(caller) = standing.map(|standing| standing.caller.principal()) else {
+            let room = Arc::clone(&self.shared.anonymous_room);
+            let permit = room.try_acquire_owned().map_err(|_| Error::QueueFull)?;
+            return Ok((Held::Stranger(permit), None));
+        };
+        let is_operator = matches!(caller, Principal::Operator(_));
+        if row.reserved && is_operator && !access::is_stream(row) {
+            return Ok((Held::Nothing, None));
+        }
+        let entered = self.shared.callers.enter(&caller, !row.reserved);
+        let taken = entered.and_then(|place| {
+            let streaming = self.shared.callers.stream(&caller, row.method)?;
+            Ok((Arc::new(place), streaming))
+        });
+        let (place, streaming) = taken.inspect_err(|error| {
+            self.shared.broker.count_limit(&caller, error);
+        })?;
+        request.extensions_mut().insert(Arc::clone(&place));
+        Ok((Held::Caller(place), streaming))
+    }
+
     fn row(&self, method: &str) -> Result<&'static Access, Error> {
-        access::find(method, self.shared.reflection).ok_or_else(|| Error::MethodNotAllowed {
-            caller: "nobody".to_owned(),
-            method: short(method),
-        })
+        access::find(method, self.shared.reflection)
+            .or_else(|| self.shared.floors.iter().find(|row| row.method == method))
+            .ok_or_else(|| Error::MethodNotAllowed {
+                caller: "nobody".to_owned(),
+                method: short(method),
+            })
     }
 
     /// The request with its whole body, which must come soon and be small enough.
@@ -178,6 +305,21 @@ impl Gate {
             }
             Ok(Err(_)) | Err(_) => Err(Error::field("message", "a whole message, soon")),
         }
+    }
+}
+
+/// Asks policies about an operator's call, if the table says that they are asked here.
+fn admit_operator(broker: &Broker, row: &Access, standing: Standing) -> Result<Standing, Error> {
+    if !matches!(standing.caller, Caller::Operator(..)) {
+        return Ok(standing);
+    }
+    match access::asked(row) {
+        Some(Asked::Here(verb)) => broker.admit_operator(standing, verb),
+        Some(Asked::There | Asked::Never) => Ok(standing),
+        None => Err(Error::MethodNotAllowed {
+            caller: standing.caller.to_string(),
+            method: row.method.to_owned(),
+        }),
     }
 }
 

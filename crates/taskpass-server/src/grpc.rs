@@ -2,6 +2,7 @@
 //! in proto. No file here decides anything.
 
 mod audit;
+mod backup;
 mod convert;
 mod credential;
 mod enrolment;
@@ -12,6 +13,8 @@ mod registry;
 mod revocation;
 mod task;
 mod verification;
+
+pub use registry::row_of;
 
 use std::sync::Arc;
 
@@ -41,6 +44,7 @@ pub(crate) fn routes(
     health: tonic::service::Routes,
 ) -> Routes {
     use v1::audit_service_server::AuditServiceServer;
+    use v1::backup_service_server::BackupServiceServer;
     use v1::credential_service_server::CredentialServiceServer;
     use v1::enrolment_service_server::EnrolmentServiceServer;
     use v1::key_service_server::KeyServiceServer;
@@ -73,6 +77,7 @@ pub(crate) fn routes(
             VerificationServiceServer::new(service()).max_decoding_message_size(message_bytes),
         )
         .add_service(KeyServiceServer::new(service()).max_decoding_message_size(message_bytes))
+        .add_service(BackupServiceServer::new(service()).max_decoding_message_size(message_bytes))
         .add_service(PolicyServiceServer::new(service()).max_decoding_message_size(message_bytes))
         .add_service(AuditServiceServer::new(service()).max_decoding_message_size(message_bytes))
 }

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `accept`, `tls` | sockets, limits, TLS with client certificates of the Control hierarchy |
 //! | `peer` | what a verified client certificate says |
+//! | `federation` | callers by the word of other issuers, trust domains and the kernel |
+//! | `unix` | gRPC for processes on this machine |
 //! | [`access`] | the one table: which kind of caller may call which method |
 //! | `gate` | asks the table and the broker before any handler runs |
 //! | `grpc` | one file for each service: proto to domain, call, domain to proto |
@@ -12,6 +14,7 @@
 //! | `oauth` | the OAuth front: token, introspection and revocation endpoints |
 //! | `ops` | health, readiness, metrics |
 //! | `background` | reaper, archiver, settling of rules, renewal of the server's certificate |
+//! | `floors` | methods of a bench, which no broker that is served has |
 //! | `export` | hands checkpoints of the log outward |
 //! | `pressure` | says when the outbox fills |
 //!
@@ -20,7 +23,10 @@
 mod accept;
 pub mod access;
 mod background;
+mod callers;
 mod export;
+mod federation;
+mod floors;
 mod gate;
 mod grpc;
 mod http;
@@ -33,8 +39,12 @@ mod run;
 mod settings;
 mod status;
 mod tls;
+mod unix;
 
 pub use export::CheckpointExport;
-pub use run::{Listeners, Running, StartError, start};
-pub use settings::{HttpTls, Settings, TransportLimits};
+pub use federation::{FederationError, FederationSettings, JwtIssuer, KeySource, SvidDomain};
+pub use floors::Floors;
+pub use grpc::row_of;
+pub use run::{Listeners, Running, StartError, start, start_with_floors};
+pub use settings::{CallerLimits, HttpTls, Settings, TransportLimits};
 pub use tls::TlsError;

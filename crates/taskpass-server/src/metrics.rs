@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use taskpass_broker::Broker;
 use taskpass_broker::metrics::Histogram;
+use taskpass_broker::{Broker, Limit};
 use taskpass_core::key::{KeyPurpose, KeyState};
 use taskpass_issuer::rotation;
 
@@ -53,13 +53,58 @@ pub(crate) fn render(health: &Health) -> String {
     let broker = &health.broker;
     let mut page = Page(String::with_capacity(8 * 1024));
     requests(&mut page, broker);
+    ties(&mut page, broker);
     store(&mut page, broker);
+    limits(&mut page, health);
     oauth(&mut page, &health.oauth);
+    attestations(&mut page, &health.attestations);
     log(&mut page, broker, &health.export);
     feed(&mut page, broker);
     keys(&mut page, broker);
     rotation(&mut page, broker);
     page.0
+}
+
+fn attestations(page: &mut Page, counts: &crate::federation::Counts) {
+    page.head(
+        "taskpass_attestations_total",
+        "counter",
+        "Attempts to prove a caller by the word of others, by method and outcome.",
+    );
+    for (method, attempts) in counts.methods() {
+        for (outcome, count) in attempts.read() {
+            let _ = writeln!(
+                page.0,
+                "taskpass_attestations_total{{method=\"{method}\",outcome=\"{outcome}\"}} {count}"
+            );
+        }
+    }
+}
+
+/// Tasks that live only as long as their process.
+fn ties(page: &mut Page, broker: &Broker) {
+    let metrics = broker.metrics();
+    page.counter(
+        "taskpass_tasks_lost_total",
+        "Tasks that ended because their process was gone.",
+        metrics.tasks_lost.get(),
+    );
+    let (tied, away) = broker.tied_tasks();
+    page.gauge(
+        "taskpass_tied_tasks",
+        "Tasks that live only as long as their process.",
+        u64::try_from(tied).unwrap_or(u64::MAX),
+    );
+    page.gauge(
+        "taskpass_tied_tasks_away",
+        "Of those, the ones whose process is away now.",
+        u64::try_from(away).unwrap_or(u64::MAX),
+    );
+    page.gauge(
+        "taskpass_keep_alive_streams",
+        "Streams that keep tasks alive now.",
+        metrics.keep_alive_streams.get(),
+    );
 }
 
 fn requests(page: &mut Page, broker: &Broker) {
@@ -88,6 +133,11 @@ fn requests(page: &mut Page, broker: &Broker) {
         "taskpass_denied_total",
         "Requests denied.",
         metrics.denials.get(),
+    );
+    page.counter(
+        "taskpass_would_deny_total",
+        "Allowed only because the target is observed.",
+        metrics.would_deny.get(),
     );
     page.counter(
         "taskpass_revocations_total",
@@ -157,6 +207,28 @@ fn requests(page: &mut Page, broker: &Broker) {
     }
 }
 
+fn limits(page: &mut Page, health: &Health) {
+    page.head(
+        "taskpass_limited_total",
+        "counter",
+        "Requests refused because a limit was reached, by limit.",
+    );
+    let counts = &health.broker.metrics().limited;
+    for (limit, count) in Limit::ALL.iter().zip(counts) {
+        let _ = writeln!(
+            page.0,
+            "taskpass_limited_total{{limit=\"{}\"}} {}",
+            limit.as_str(),
+            count.get()
+        );
+    }
+    page.counter(
+        "taskpass_connections_refused_total",
+        "Connections closed because their address had too many.",
+        health.refused_connections.get(),
+    );
+}
+
 fn oauth(page: &mut Page, counts: &Counts) {
     page.head(
         "taskpass_oauth_requests_total",
@@ -186,6 +258,11 @@ fn log(page: &mut Page, broker: &Broker, export: &ExportState) {
         "taskpass_outbox_limit",
         "Audit entries that may wait before issuing stops.",
         stats.outbox_limit,
+    );
+    page.gauge(
+        "taskpass_disk_full",
+        "1 while the store's disk is nearly full and nothing is issued.",
+        u64::from(stats.disk_full),
     );
     page.counter(
         "taskpass_archived_entries_total",

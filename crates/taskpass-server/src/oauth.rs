@@ -37,6 +37,7 @@ use taskpass_broker::{Broker, Error};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::callers::Callers;
 use crate::tls::Peer;
 use client::Client;
 pub(crate) use counts::{Counts, OUTCOMES};
@@ -80,6 +81,8 @@ impl Endpoint {
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
+    /// What each caller takes, over gRPC included.
+    pub(crate) callers: Arc<Callers>,
     /// Requests at one time of callers with a certificate, gRPC's included.
     pub(crate) room: Arc<Semaphore>,
     /// Requests at one time of callers without one.
@@ -160,6 +163,12 @@ async fn run(
 ) -> Result<Response, Refusal> {
     let client = Client::authenticate(front, endpoint, headers, form).await?;
     let broker = &front.shared.broker;
+    let caller = client.standing.caller.principal();
+    // The room of all was taken when the request came; this is its caller's share.
+    let entered = front.shared.callers.enter(&caller, false);
+    let _place = entered.inspect_err(|error| {
+        broker.count_limit(&caller, error);
+    })?;
     match endpoint {
         Endpoint::Token => token::run(broker, &client, form).await,
         Endpoint::Introspect => introspect::run(broker, &client, form).await,

@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::{StatusCode, header};
 use taskpass_broker::Broker;
+use taskpass_broker::metrics::Count;
 
 use crate::export::ExportState;
 use crate::oauth::Counts;
@@ -21,8 +22,12 @@ pub(crate) struct Health {
     pub(crate) stopping: AtomicBool,
     /// Set once the archiver could not write, until it can again.
     pub(crate) log_failing: AtomicBool,
+    /// Connections that were closed because their address had too many.
+    pub(crate) refused_connections: Arc<Count>,
     /// What the OAuth front answered.
     pub(crate) oauth: Arc<Counts>,
+    /// How callers proved themselves by the word of others.
+    pub(crate) attestations: Arc<crate::federation::Counts>,
     /// How exporting checkpoints goes.
     pub(crate) export: Arc<ExportState>,
 }
@@ -42,6 +47,11 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     if health.stopping.load(Ordering::Relaxed) {
         reasons.push("the broker is stopping");
     }
+    if health.broker.sealed_at().is_some() {
+        reasons.push(
+            "restored from a backup and sealed: nothing is issued until an operator unseals it",
+        );
+    }
     if !health.broker.clock_is_safe() {
         reasons.push("the clock went back; nothing is issued until it has caught up");
     }
@@ -50,6 +60,9 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     }
     if pressure::is_critical(&health.broker.store_stats()) {
         reasons.push("the outbox of the audit log is nearly full; issuing stops when it is");
+    }
+    if health.broker.store_stats().disk_full {
+        reasons.push("the store's disk is nearly full; nothing is issued until there is room");
     }
     if health.export.conflict.load(Ordering::Relaxed) {
         reasons.push(

@@ -9,6 +9,7 @@
 use rustls_pki_types::CertificateDer;
 use taskpass_broker::Proved;
 use taskpass_core::Timestamp;
+use taskpass_core::audit::Attestation;
 use taskpass_core::identity::Principal;
 use taskpass_core::key::KeyId;
 use taskpass_core::secret::Sha256;
@@ -38,7 +39,9 @@ pub(crate) fn proved(
     let issued_by = signer(&certificate, issuer)?;
     Some(Proved {
         principal,
-        key: Sha256::of(certificate.public_key().raw),
+        attestation: Attestation::Mtls {
+            key: Sha256::of(certificate.public_key().raw),
+        },
         issued_at: Timestamp::from_secs(issued_at),
         // `notAfter` is inclusive.
         expires_at: Timestamp::from_secs(not_after.saturating_add(1)),

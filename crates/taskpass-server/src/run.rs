@@ -6,20 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use taskpass_broker::federation::ProcessTrust;
 use taskpass_broker::{Archiver, AuditLog, Broker, LogSettings};
 use taskpass_core::Clock;
 use taskpass_issuer::ServerNames;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
-use crate::accept::{Acceptor, PeerCertificates, Speaks};
-use crate::gate::{ANONYMOUS_ROOM, Gate, Shared};
+use crate::accept::{Acceptor, Peer, Speaks};
+use crate::access::Access;
+use crate::callers::Callers;
+use crate::federation::{Federation, FederationError};
+use crate::floors::Floors;
+use crate::gate::{ANONYMOUS_ROOM, Gate, Shared, Stranger};
 use crate::ops::Health;
 use crate::settings::{HttpTls, Settings};
 use crate::tls::{ControlTls, FileTls, TlsError};
+use crate::unix::UnixFront;
 use crate::{background, grpc, http, oauth, ops, peer};
 
 /// The sockets, already bound: whoever binds them knows the ports before anything is decided.
@@ -33,6 +39,8 @@ pub struct Listeners {
     pub ops: TcpListener,
     /// The OAuth front, if there is to be one.
     pub oauth: Option<TcpListener>,
+    /// The Unix socket, if there is to be one, and whom it knows.
+    pub unix: Option<(UnixListener, ProcessTrust)>,
 }
 
 /// Why the edges did not start.
@@ -41,6 +49,9 @@ pub enum StartError {
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Those whom the broker is to believe could not be set up.
+    #[error("federation could not be set up")]
+    Federation(#[from] FederationError),
     /// The audit log could not be opened.
     #[error("the audit log could not be opened")]
     Log(#[source] taskpass_broker::Error),
@@ -50,6 +61,9 @@ pub enum StartError {
     /// Reflection could not be set up.
     #[error("reflection could not be set up")]
     Reflection(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Methods of a bench, and a store that is not for development.
+    #[error("the floors of a bench are for development stores only")]
+    FloorsInService,
 }
 
 /// A server that runs.
@@ -70,6 +84,7 @@ pub struct Running {
     health: HealthHandle,
     reread: Arc<Notify>,
     reread_policies: Arc<Notify>,
+    reread_federation: Arc<Notify>,
     grace: Duration,
 }
 
@@ -88,11 +103,31 @@ pub async fn start(
     listeners: Listeners,
     settings: Settings,
 ) -> Result<Running, StartError> {
-    let addresses = [&listeners.grpc, &listeners.http, &listeners.ops]
-        .map(TcpListener::local_addr)
-        .map(|address| address.map_err(StartError::Address));
-    let [grpc_at, http_at, ops_at] = addresses;
-    let (grpc_at, http_at, ops_at) = (grpc_at?, http_at?, ops_at?);
+    start_all(broker, clock, listeners, settings, None).await
+}
+
+/// The same with the methods of a bench, which only a store made for development gets.
+pub async fn start_with_floors(
+    broker: Arc<Broker>,
+    clock: Arc<dyn Clock>,
+    listeners: Listeners,
+    settings: Settings,
+    floors: Floors,
+) -> Result<Running, StartError> {
+    if !broker.birth().dev {
+        return Err(StartError::FloorsInService);
+    }
+    start_all(broker, clock, listeners, settings, Some(floors)).await
+}
+
+async fn start_all(
+    broker: Arc<Broker>,
+    clock: Arc<dyn Clock>,
+    listeners: Listeners,
+    settings: Settings,
+    floors: Option<Floors>,
+) -> Result<Running, StartError> {
+    let (grpc_at, http_at, ops_at) = addresses(&listeners)?;
     let oauth_at = oauth_address(&listeners)?;
 
     // Before anything is signed: a broker that was away for long may have keys that are past their time.
@@ -102,23 +137,11 @@ pub async fn start(
             "the keys could not be rotated"
         );
     }
-    let control = Arc::new(ControlTls::new(&broker, clock, server_names(&settings))?);
+    let (federation, control) = trusted(&broker, &clock, &settings)?;
     let http_tls = http_tls(&settings)?;
-    let log_settings = LogSettings {
-        folder: settings.log_folder.clone(),
-        keep_months: settings.keep_months,
-    };
-    let archiver = Archiver::open(Arc::clone(&broker), log_settings)
-        .await
-        .map_err(StartError::Log)?;
+    let archiver = archiver(&broker, &settings).await?;
     let log = archiver.log();
-    let health = Arc::new(Health {
-        broker: Arc::clone(&broker),
-        stopping: AtomicBool::new(false),
-        log_failing: AtomicBool::new(false),
-        oauth: Arc::default(),
-        export: Arc::default(),
-    });
+    let health = health(&broker, &federation);
     let (stop, background_stop) = (CancellationToken::new(), CancellationToken::new());
     let (connections, background) = (TaskTracker::new(), TaskTracker::new());
 
@@ -128,21 +151,31 @@ pub async fn start(
         limits: settings.limits.clone(),
         stop: stop.clone(),
         tracker: connections.clone(),
+        refused: Arc::clone(&health.refused_connections),
     };
+    let (routes, floor_rows) = with_floors(routes(&broker, &log, &settings, &stop).await?, floors);
+    let room = Arc::new(Semaphore::new(settings.limits.in_flight));
+    let callers = callers(&settings, &clock, &room);
     let shared = Arc::new(Shared {
-        routes: routes(&broker, &log, &settings, &stop).await?,
+        routes,
+        floors: floor_rows,
         reflection: settings.reflection,
-        room: Arc::new(Semaphore::new(settings.limits.in_flight)),
+        federation: Arc::clone(&federation),
+        callers: Arc::clone(&callers),
         anonymous_room: Arc::new(Semaphore::new(ANONYMOUS_ROOM)),
         message_bytes: settings.limits.message_bytes,
         tracker: connections.clone(),
         broker: Arc::clone(&broker),
     });
     if let Some(listener) = listeners.oauth {
-        let room = Arc::clone(&shared.room);
-        let front = oauth_shared(&health, room, &connections);
+        let front = oauth_shared(&health, callers, room, &connections);
         let acceptor = acceptor(listener, Speaks::Either);
         connections.spawn(serve_oauth(acceptor, Arc::clone(&control), front));
+    }
+    if let Some(unix) = listeners.unix {
+        let limits = settings.limits.clone();
+        connections
+            .spawn(UnixFront::new(unix, clock, Arc::clone(&shared), limits).run(stop.clone()));
     }
     connections.spawn(serve_grpc(
         acceptor(listeners.grpc, Speaks::Http2),
@@ -150,7 +183,6 @@ pub async fn start(
         shared,
     ));
     let public = http::router(Arc::clone(&broker), log, oauth_url(&settings, oauth_at));
-    let public_acceptor = acceptor(listeners.http, Speaks::Either);
     let reread = Arc::new(Notify::new());
     if let Some(files) = &http_tls {
         background.spawn(background::reread(
@@ -159,10 +191,13 @@ pub async fn start(
             background_stop.clone(),
         ));
     }
+    let reread_federation =
+        background::watch_federation(federation, &control, &broker, &background_stop, &background);
     let reread_policies =
         background::watch_policies(&broker, &settings, &background_stop, &background);
     let public_tls = move || http_tls.as_ref().map(|files| files.current());
-    connections.spawn(public_acceptor.run(public_tls, move |_| public.clone()));
+    connections
+        .spawn(acceptor(listeners.http, Speaks::Either).run(public_tls, move |_| public.clone()));
     let private = ops::router(Arc::clone(&health));
     let private_acceptor = acceptor(listeners.ops, Speaks::Either);
     connections.spawn(private_acceptor.run(|| None, move |_| private.clone()));
@@ -187,6 +222,7 @@ pub async fn start(
         health: HealthHandle(health),
         reread,
         reread_policies,
+        reread_federation,
         grace: settings.limits.grace,
     })
 }
@@ -214,6 +250,7 @@ impl Running {
     pub fn reread(&self) {
         self.reread.notify_one();
         self.reread_policies.notify_one();
+        self.reread_federation.notify_one();
     }
 
     /// Resolves when the server is told to stop.
@@ -223,15 +260,79 @@ impl Running {
     }
 }
 
+fn with_floors(routes: Routes, floors: Option<Floors>) -> (Routes, &'static [Access]) {
+    match floors {
+        None => (routes, &[]),
+        Some(floors) => {
+            let rows = floors.rows;
+            (floors.add_to(routes), rows)
+        }
+    }
+}
+
+/// Whom the broker believes, and the TLS by which callers are known.
+fn trusted(
+    broker: &Broker,
+    clock: &Arc<dyn Clock>,
+    settings: &Settings,
+) -> Result<(Arc<Federation>, Arc<ControlTls>), StartError> {
+    let federation = Arc::new(Federation::open(&settings.federation, broker, clock)?);
+    let names = server_names(settings);
+    let control = ControlTls::new(broker, Arc::clone(clock), names, Arc::clone(&federation))?;
+    Ok((federation, Arc::new(control)))
+}
+
+async fn archiver(broker: &Arc<Broker>, settings: &Settings) -> Result<Archiver, StartError> {
+    let log_settings = LogSettings {
+        folder: settings.log_folder.clone(),
+        keep_months: settings.keep_months,
+    };
+    Archiver::open(Arc::clone(broker), log_settings)
+        .await
+        .map_err(StartError::Log)
+}
+
+fn health(broker: &Arc<Broker>, federation: &Federation) -> Arc<Health> {
+    Arc::new(Health {
+        broker: Arc::clone(broker),
+        stopping: AtomicBool::new(false),
+        log_failing: AtomicBool::new(false),
+        oauth: Arc::default(),
+        refused_connections: Arc::default(),
+        attestations: Arc::clone(&federation.counts),
+        export: Arc::default(),
+    })
+}
+
 async fn serve_grpc(acceptor: Acceptor, control: Arc<ControlTls>, shared: Arc<Shared>) {
-    let service = move |peer: PeerCertificates| {
+    let service = move |peer: Peer| {
         let broker = &shared.broker;
-        let proved = peer
-            .first()
-            .and_then(|leaf| peer::proved(leaf, broker.trust_domain(), &broker.issuer()));
-        Gate::new(Arc::clone(&shared), proved)
+        let proved = match peer.certificates.first() {
+            None => Err(Stranger::Nobody),
+            Some(leaf) => match shared.federation.certificate(leaf) {
+                Some(proved) => proved.map_err(Stranger::Refused),
+                None => peer::proved(leaf, broker.trust_domain(), &broker.issuer())
+                    .ok_or(Stranger::Nobody),
+            },
+        };
+        Gate::new(Arc::clone(&shared), proved).telling(peer.known)
     };
     acceptor.run(move || Some(control.current()), service).await;
+}
+
+fn callers(settings: &Settings, clock: &Arc<dyn Clock>, room: &Arc<Semaphore>) -> Arc<Callers> {
+    let (clock, room) = (Arc::clone(clock), Arc::clone(room));
+    Arc::new(Callers::new(settings.limits.caller, clock, room))
+}
+
+/// Where gRPC, public HTTP and operations are.
+fn addresses(listeners: &Listeners) -> Result<(SocketAddr, SocketAddr, SocketAddr), StartError> {
+    let at = |listener: &TcpListener| listener.local_addr().map_err(StartError::Address);
+    Ok((
+        at(&listeners.grpc)?,
+        at(&listeners.http)?,
+        at(&listeners.ops)?,
+    ))
 }
 
 fn oauth_address(listeners: &Listeners) -> Result<Option<SocketAddr>, StartError> {
@@ -241,11 +342,13 @@ fn oauth_address(listeners: &Listeners) -> Result<Option<SocketAddr>, StartError
 
 fn oauth_shared(
     health: &Health,
+    callers: Arc<Callers>,
     room: Arc<Semaphore>,
     tracker: &TaskTracker,
 ) -> Arc<oauth::Shared> {
     Arc::new(oauth::Shared {
         broker: Arc::clone(&health.broker),
+        callers,
         room,
         anonymous_room: Arc::new(Semaphore::new(ANONYMOUS_ROOM)),
         tracker: tracker.clone(),
@@ -256,8 +359,8 @@ fn oauth_shared(
 async fn serve_oauth(acceptor: Acceptor, control: Arc<ControlTls>, shared: Arc<oauth::Shared>) {
     let router = oauth::router();
     let tls = Arc::clone(&control);
-    let service = move |chain: PeerCertificates| {
-        let peer = tls.oauth().peer(&chain, &shared.broker);
+    let service = move |peer: Peer| {
+        let peer = tls.oauth().peer(&peer.certificates, &shared.broker);
         router.clone().with_state(oauth::Front {
             shared: Arc::clone(&shared),
             peer,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::export::CheckpointExport;
+use crate::federation::FederationSettings;
 
 /// Bounds on what any peer can make the server hold.
 #[derive(Debug, Clone)]
@@ -27,6 +28,34 @@ pub struct TransportLimits {
     pub keepalive: Duration,
     /// How long finishing may take when the server stops.
     pub grace: Duration,
+    /// Connections from one address at one listener.
+    pub connections_per_address: usize,
+    /// What one caller may take.
+    pub caller: CallerLimits,
+}
+
+/// Bounds on what one caller can ask at once, whatever connections it comes over.
+#[derive(Debug, Clone, Copy)]
+pub struct CallerLimits {
+    /// Requests in a second; each item of a batch is one.
+    pub requests_per_second: u32,
+    /// Requests at one time; sixteen items of a batch are one.
+    pub in_flight: usize,
+    /// Streams of one kind at one time.
+    pub streams: usize,
+    /// Requests in a second of all callers together.
+    pub all_per_second: u32,
+}
+
+impl Default for CallerLimits {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 20_000,
+            in_flight: 512,
+            streams: 512,
+            all_per_second: 100_000,
+        }
+    }
 }
 
 impl Default for TransportLimits {
@@ -41,6 +70,8 @@ impl Default for TransportLimits {
             header_bytes: 16 * 1024,
             keepalive: Duration::from_secs(30),
             grace: Duration::from_secs(10),
+            connections_per_address: 1024,
+            caller: CallerLimits::default(),
         }
     }
 }
@@ -70,6 +101,8 @@ pub struct Settings {
     pub http_tls: HttpTls,
     /// Where clients find the OAuth front, if it has a listener: by default its own address.
     pub oauth_url: Option<String>,
+    /// Whom the broker believes besides itself.
+    pub federation: FederationSettings,
     /// Offers gRPC reflection: for development.
     pub reflection: bool,
     /// Where the policies are, which come into force when they change; absent for the shipped ones.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use taskpass_api::ERROR_DOMAIN;
-use taskpass_broker::Error;
+use taskpass_broker::{Error, Fault};
 use taskpass_core::ScopeRef;
 use taskpass_store::CommitError;
 use tonic::body::Body;
@@ -29,14 +29,20 @@ pub(crate) fn of(error: Error) -> Status {
     if let Some(delay) = retry_after(&error) {
         details.set_retry_info(Some(delay));
     }
+    if let Error::InvalidEntries { faults } = &error {
+        violations(faults, &mut details);
+    }
     let message = match &error {
         // Said when it fills, by readiness, and by the metrics: a line for each request of a caller
         // that tries again would fill the disk that may be full already.
-        Error::StoreUnavailable(source) if is_full_outbox(&**source) => {
+        Error::StoreUnavailable(source) if is_full(&**source) => {
             tracing::debug!(chain = %Chain(&error), reason, "a request was refused");
-            error.to_string()
+            format!("{error}: {source}")
         }
-        Error::Internal(_) | Error::StoreUnavailable(_) | Error::LogUnavailable(_) => {
+        Error::Internal(_)
+        | Error::StoreUnavailable(_)
+        | Error::RolledBack(_)
+        | Error::LogUnavailable(_) => {
             let id = error_id(&error);
             tracing::error!(error_id = %id, chain = %Chain(&error), reason, "a request failed");
             format!("{error} (error id {id})")
@@ -46,8 +52,30 @@ pub(crate) fn of(error: Error) -> Status {
     Status::with_error_details(code, message, details)
 }
 
-fn is_full_outbox(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    matches!(source.downcast_ref(), Some(CommitError::OutboxFull))
+fn is_full(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    matches!(
+        source.downcast_ref(),
+        Some(CommitError::OutboxFull | CommitError::DiskFull)
+    )
+}
+
+/// How many bytes of violations an answer carries: its trailers have little room, and clients less.
+const VIOLATIONS_LEN: usize = 6 * 1024;
+/// How much of one.
+const VIOLATION_LEN: usize = 300;
+
+/// Each fault by its field, as many as fit.
+fn violations(faults: &[Fault], details: &mut ErrorDetails) {
+    let mut room = VIOLATIONS_LEN;
+    for fault in faults {
+        let (path, text) = (fault.path(), fault.to_string());
+        let text: String = text.chars().take(VIOLATION_LEN).collect();
+        let Some(left) = room.checked_sub(path.len() + text.len()) else {
+            return;
+        };
+        room = left;
+        details.add_bad_request_violation(path, text);
+    }
 }
 
 fn code(error: &Error) -> Code {
@@ -61,19 +89,25 @@ fn code(error: &Error) -> Code {
         | Error::InvalidBinding { .. }
         | Error::InvalidCertificate { .. }
         | Error::TooManyItems { .. }
+        | Error::TooManyChanges { .. }
+        | Error::InvalidEntries { .. }
         | Error::MessageTooLarge { .. } => Code::InvalidArgument,
-        Error::Unauthenticated { .. } | Error::EnrolmentRefused => Code::Unauthenticated,
+        Error::Unauthenticated { .. } | Error::AttestationRefused(_) | Error::EnrolmentRefused => {
+            Code::Unauthenticated
+        }
         Error::MethodNotAllowed { .. }
         | Error::AgentSuspended { .. }
         | Error::CallerSuspended { .. }
         | Error::IdentityConflict
         | Error::PolicyDenied(_)
+        | Error::AboveDenied { .. }
         | Error::ScopeExceedsTask { .. }
         | Error::BindingRequired { .. } => Code::PermissionDenied,
         Error::TaskNotActive { .. }
         | Error::TaskTooDeep { .. }
         | Error::TargetNotActive { .. }
         | Error::BrokerHalted
+        | Error::BrokerSealed
         | Error::LastAdmin { .. }
         | Error::KeyNotReady { .. }
         | Error::Retired { .. }
@@ -85,11 +119,16 @@ fn code(error: &Error) -> Code {
         | Error::NotLogged { .. }
         | Error::KeyNotFound { .. } => Code::NotFound,
         Error::AlreadyRegistered { .. } | Error::IdempotencyKeyReused { .. } => Code::AlreadyExists,
-        Error::VersionChanged { .. } => Code::Aborted,
-        Error::LimitReached { .. } | Error::QueueFull => Code::ResourceExhausted,
+        Error::VersionChanged { .. } | Error::RegistryVersionChanged { .. } => Code::Aborted,
+        Error::LimitReached { .. }
+        | Error::KeepAliveStreams
+        | Error::TooManyChildren { .. }
+        | Error::QueueFull => Code::ResourceExhausted,
         Error::RetryAfterRevocation
         | Error::ClockUnsafe
+        | Error::AttestationUnavailable { .. }
         | Error::StoreUnavailable(_)
+        | Error::RolledBack(_)
         | Error::LogUnavailable(_) => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }
@@ -98,8 +137,10 @@ fn code(error: &Error) -> Code {
 pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
     match error {
         Error::RetryAfterRevocation | Error::LogUnavailable(_) => Some(Duration::from_secs(1)),
+        Error::AttestationUnavailable { .. } => Some(Duration::from_secs(5)),
         Error::QueueFull => Some(Duration::from_millis(100)),
-        Error::LimitReached { .. } | Error::ClockUnsafe => Some(Duration::from_secs(10)),
+        Error::LimitReached(reached) => reached.retry_after,
+        Error::ClockUnsafe => Some(Duration::from_secs(10)),
         _ => None,
     }
 }
@@ -109,7 +150,16 @@ pub(crate) fn metadata(error: &Error) -> HashMap<String, String> {
     let mut metadata = HashMap::new();
     let mut put = |key: &str, value: String| metadata.insert(key.to_owned(), value);
     match error {
-        Error::PolicyDenied(denial) => {
+        Error::AgentSuspended { agent, .. } => {
+            put("agent", agent.clone());
+        }
+        Error::TooManyChildren { parent } => {
+            put("task_id", parent.to_string());
+        }
+        Error::PolicyDenied(denial) | Error::AboveDenied { denial, .. } => {
+            if let Error::AboveDenied { agent, .. } = error {
+                put("agent", agent.to_string());
+            }
             put("decision_id", denial.basis.id.to_string());
             put("policies", denial.basis.policies.join(","));
             put("policy_set", denial.basis.policy_set.to_string());
@@ -131,11 +181,21 @@ pub(crate) fn metadata(error: &Error) -> HashMap<String, String> {
             put("task_id", task.to_string());
             put("state", state.to_string());
         }
-        Error::VersionChanged { found, .. } => {
+        Error::VersionChanged { found, .. } | Error::RegistryVersionChanged { found, .. } => {
             put("version", found.to_string());
+        }
+        Error::InvalidEntries { faults } => {
+            put("faults", faults.len().to_string());
         }
         Error::IdempotencyKeyReused { task } => {
             put("task_id", task.to_string());
+        }
+        Error::LimitReached(reached) => {
+            put("whose", reached.whose.clone());
+            put("limit", reached.allowed.to_string());
+            if let Some(used) = reached.used {
+                put("used", used.to_string());
+            }
         }
         Error::LogNotFound { log, .. } => {
             put("log", log.clone());
@@ -229,7 +289,8 @@ mod tests {
     fn a_full_outbox_has_no_line_to_look_for() {
         let status = of(Error::StoreUnavailable(Box::new(CommitError::OutboxFull)));
         assert_eq!(status.code(), Code::Unavailable);
-        assert_eq!(status.message(), "the store does not take writes");
+        let said = "the store does not take writes: the audit outbox is full";
+        assert_eq!(status.message(), said);
         let stopped = CommitError::Failed(taskpass_store::StoreError::Stopped);
         let status = of(Error::StoreUnavailable(Box::new(stopped)));
         assert!(status.message().contains("error id"));

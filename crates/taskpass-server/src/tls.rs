@@ -1,10 +1,12 @@
-//! The gRPC listener's TLS: our own server certificate, client certificates of the Control hierarchy.
+//! The gRPC listener's TLS: our own server certificate, client certificates of the Control hierarchy and,
+//! where that is configured, of other trust domains, each by its own authorities.
 //! The public listener's, from an operator's files, is in `files`.
 //!
 //! A client certificate is optional in the handshake, because enrolling needs none; one that is
 //! presented must verify. Resumption is off, so that every connection proves its key and its chain
 //! anew. The whole configuration is replaced when certificates change, connections keep theirs.
 
+mod domains;
 mod files;
 mod oauth;
 
@@ -19,6 +21,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTi
 use taskpass_broker::Broker;
 use taskpass_core::{Clock, Timestamp, Ttl};
 use taskpass_issuer::{Hierarchy, Issuer, ServerCertificate, ServerNames};
+
+use crate::federation::{Bundles, Federation};
+use domains::ByDomain;
 
 pub(crate) use files::FileTls;
 pub(crate) use oauth::{OauthTls, Peer};
@@ -69,6 +74,7 @@ pub(crate) struct ControlTls {
     expires_at: std::sync::atomic::AtomicU64,
     clock: Arc<dyn Clock>,
     names: ServerNames,
+    federation: Arc<Federation>,
 }
 
 impl ControlTls {
@@ -76,14 +82,17 @@ impl ControlTls {
         broker: &Broker,
         clock: Arc<dyn Clock>,
         names: ServerNames,
+        federation: Arc<Federation>,
     ) -> Result<Self, TlsError> {
-        let (config, oauth, expires_at) = build(broker, &clock, &names)?;
+        let bundles = federation.domains.bundles();
+        let (config, oauth, expires_at) = build(broker, &clock, &names, &bundles)?;
         Ok(Self {
             current: ArcSwap::from_pointee(config),
             oauth: ArcSwap::from_pointee(oauth),
             expires_at: expires_at.millis().into(),
             clock,
             names,
+            federation,
         })
     }
 
@@ -98,7 +107,8 @@ impl ControlTls {
 
     /// Issues a new server certificate and takes today's anchors.
     pub(crate) fn renew(&self, broker: &Broker) -> Result<(), TlsError> {
-        let (config, oauth, expires_at) = build(broker, &self.clock, &self.names)?;
+        let bundles = self.federation.domains.bundles();
+        let (config, oauth, expires_at) = build(broker, &self.clock, &self.names, &bundles)?;
         self.current.store(Arc::new(config));
         self.oauth.store(Arc::new(oauth));
         self.expires_at
@@ -118,6 +128,7 @@ fn build(
     broker: &Broker,
     clock: &Arc<dyn Clock>,
     names: &ServerNames,
+    bundles: &Bundles,
 ) -> Result<(ServerConfig, OauthTls, Timestamp), TlsError> {
     let issuer = broker.issuer();
     let now = clock.now();
@@ -126,7 +137,12 @@ fn build(
         .map_err(|error| TlsError::Issue(Box::new(error)))?;
     let control = verifier(&issuer, &[Hierarchy::Control], now)?;
     let either = verifier(&issuer, &[Hierarchy::Control, Hierarchy::Task], now)?;
-    let config = server(&own, clock, Arc::clone(&control), &[b"h2"])?;
+    let callers: Arc<dyn ClientCertVerifier> = if bundles.is_empty() {
+        Arc::clone(&control)
+    } else {
+        Arc::new(ByDomain::new(Arc::clone(&control), bundles)?)
+    };
+    let config = server(&own, clock, callers, &[b"h2"])?;
     let oauth = OauthTls {
         config: Arc::new(server(&own, clock, either, &[b"h2", b"http/1.1"])?),
         control,

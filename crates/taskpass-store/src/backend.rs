@@ -14,6 +14,7 @@ use taskpass_core::key::KeyRecord;
 use taskpass_core::registry::{Row, Versioned};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
+use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
 use crate::commit::{
@@ -29,12 +30,20 @@ pub trait Backend: Send + 'static {
     /// each of them.
     ///
     /// A later commit's guards see what the earlier ones changed. A refused commit changes nothing.
-    /// Rules enter [`SharedRules`] after the group is durable and before this returns. After an
+    /// Rules enter [`SharedRules`] after the group is durable and before this returns; who waits for
+    /// them is told once the callers have their answers. After an
     /// error nothing is known of the group, and the backend must not be used again.
     fn apply(&mut self, group: &[Commit]) -> Result<Vec<Result<Committed, Refusal>>, StoreError>;
 
-    /// Removes what expired before `before`, in one durable step of about `limit` rows.
+    /// Removes what expired before `before`, in one durable step of about `limit` rows, and adds what
+    /// that was to what [`MetaKey::Swept`] keeps.
     fn reap(&mut self, before: Timestamp, limit: usize) -> Result<Reaped, StoreError>;
+
+    /// Whether there is room for commits that can be refused. Asked before each group and each step
+    /// of the reaper.
+    fn has_room(&mut self) -> bool {
+        true
+    }
 
     /// The reading side.
     fn reader(&self) -> Arc<dyn Reader>;
@@ -77,6 +86,9 @@ pub trait Reader: Send + Sync + 'static {
         after: Option<TaskId>,
         limit: usize,
     ) -> Result<Page<Task>, StoreError>;
+
+    /// The tied tasks by deadline after `after`.
+    fn ties(&self, after: Option<TaskId>, limit: usize) -> Result<Page<Tie>, StoreError>;
 
     /// A credential by id.
     fn credential(&self, id: CredentialId) -> Result<Option<Credential>, StoreError>;
@@ -121,4 +133,15 @@ pub trait Reader: Send + Sync + 'static {
 
     /// The size of the store's file in bytes; 0 in memory.
     fn file_bytes(&self) -> u64;
+
+    /// Hands over the whole store as it is at this moment, in pieces, until `sink` takes no more. Backends
+    /// whose database has a backup of its own leave it to that.
+    fn backup(
+        &self,
+        at: Timestamp,
+        sink: &mut dyn FnMut(bytes::Bytes) -> bool,
+    ) -> Result<(), StoreError> {
+        let _ = (at, sink);
+        Err(StoreError::no_backup())
+    }
 }

@@ -1,6 +1,7 @@
 //! Commits: changes, and the guards under which they may happen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use taskpass_core::credential::{Credential, CredentialKind};
@@ -11,6 +12,7 @@ use taskpass_core::registry::{Row, RowKey};
 use taskpass_core::revocation::{Facts, Rule, RuleDraft};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::{Ended, Task};
+use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, DecisionId, OwnerName, TargetUri, TaskId, Timestamp};
 
 /// Which commits go first when several wait.
@@ -94,6 +96,11 @@ pub enum Guard {
         /// The task.
         id: TaskId,
     },
+    /// The task is not tied.
+    NotTied {
+        /// The task.
+        id: TaskId,
+    },
     /// No rule matches.
     NotRevoked(Facts),
     /// A pending enrolment is recorded under this hash, unused and unexpired at [`Commit::at`].
@@ -111,12 +118,23 @@ pub enum Guard {
         /// Whether the line was broken when it was read.
         broken: bool,
     },
-    /// Fewer live credentials than `limit` are counted.
+    /// Fewer than `limit` are counted.
     Below {
         /// Which counter.
         counter: Counter,
         /// The limit.
         limit: u64,
+    },
+    /// Directly beneath the task there are fewer than `live` tasks that have neither ended nor reached
+    /// their deadline at [`Commit::at`], and that no rule matches; and fewer than `all` that have not
+    /// reached their deadline, ended or not, which bounds what counting costs.
+    FewerChildren {
+        /// The task above.
+        parent: TaskId,
+        /// The limit of live ones.
+        live: u64,
+        /// The limit of all that are before their deadline.
+        all: u64,
     },
     /// No task was started under this key by this agent. If one was, the refusal names it.
     NotStarted(IdempotencyKey),
@@ -142,7 +160,8 @@ pub enum Guard {
 /// One change.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// Writes a registry row; its version becomes the present one plus one.
+    /// Writes a registry row; its version becomes the present one plus one. A commit with one or more
+    /// of these also raises [`MetaKey::RegistryVersion`], once.
     PutRow(Row),
     /// Records a task, its place under its parent and agent, and its idempotency key.
     StartTask {
@@ -150,8 +169,10 @@ pub enum Change {
         task: Task,
         /// What makes a repeated start the same start.
         idempotency: Option<IdempotencyKey>,
+        /// The agent's owner at this moment: whose live tasks it counts among, until it ends.
+        owner: OwnerName,
     },
-    /// Records that a task ended early. Changes nothing if it had ended already: whoever records
+    /// Records that a task ended early, which gives its place among live tasks back. Changes nothing if it had ended already: whoever records
     /// the end elsewhere too guards it with [`Guard::NotEnded`].
     EndTask {
         /// The task.
@@ -159,6 +180,8 @@ pub enum Change {
         /// When and why.
         ended: Ended,
     },
+    /// Ties a task. Its end removes the tie, and so does the reaper after its deadline.
+    TieTask(Tie),
     /// Records a credential and counts it.
     RecordCredential(Credential),
     /// Makes a rule: gives it the next `seq` and its `issued_before`.
@@ -248,7 +271,8 @@ pub struct IdempotencyKey {
     pub request: Sha256,
 }
 
-/// What live credentials are counted by.
+/// What live credentials and live tasks are counted by: of an agent also those of the tasks beneath
+/// its own, whoever runs them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counter {
     /// By agent.
@@ -257,6 +281,10 @@ pub enum Counter {
     Owner(OwnerName),
     /// By target: tokens only.
     Target(TargetUri),
+    /// Tasks by agent.
+    AgentTasks(AgentName),
+    /// Tasks by owner.
+    OwnerTasks(OwnerName),
 }
 
 /// Single values beside the tables.
@@ -276,6 +304,27 @@ pub enum MetaKey {
     OldestLog,
     /// Orders the places of all status lists. Drawn once.
     ListKey,
+    /// What the reaper removed and no audit entry tells yet: a [`Swept`](crate::Swept). Every step of
+    /// the reaper adds to it.
+    Swept,
+    /// The version of the registry as a whole: the store itself raises it by one with every commit
+    /// that writes a row, so that no writer can forget to. Absent before the first such commit, which
+    /// counts as 0. Eight bytes, big-endian: [`registry_version`] and [`registry_version_value`].
+    RegistryVersion,
+    /// Of a store that came out of a backup: from which log its own goes on, and under which name.
+    Restored,
+}
+
+/// The version of the registry in what is kept under [`MetaKey::RegistryVersion`]; 0 for nothing.
+pub fn registry_version(value: Option<&[u8]>) -> u64 {
+    value
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u64::from_be_bytes)
+}
+
+/// What is kept under [`MetaKey::RegistryVersion`] at this version: for [`Guard::MetaIs`].
+pub fn registry_version_value(version: u64) -> Option<Vec<u8>> {
+    (version > 0).then(|| version.to_be_bytes().to_vec())
 }
 
 /// What a commit did.
@@ -285,6 +334,8 @@ pub struct Committed {
     pub rules: Vec<Arc<Rule>>,
     /// The registry rows that were written, with their new versions.
     pub rows: Vec<(RowKey, u64)>,
+    /// The version of the registry from now on, if rows were written.
+    pub registry_version: Option<u64>,
 }
 
 /// Which guard did not hold.
@@ -308,6 +359,12 @@ pub enum Refusal {
         /// What was named.
         id: TaskId,
     },
+    /// The task is tied already.
+    #[error("task {id} is tied")]
+    Tied {
+        /// The task.
+        id: TaskId,
+    },
     /// A rule matches.
     #[error("revocation {seq} matches")]
     Revoked {
@@ -321,10 +378,22 @@ pub enum Refusal {
     #[error("the identity has changed since it was read")]
     GenerationChanged,
     /// A limit is reached.
-    #[error("the limit of live credentials is reached")]
+    #[error("a limit of {limit} is reached")]
     LimitReached {
         /// Which counter.
         counter: Counter,
+        /// The limit.
+        limit: u64,
+        /// How many are counted.
+        live: u64,
+        /// After how long there will be room by expiry alone; `None` if never, because the limit is 0.
+        room_in: Option<Duration>,
+    },
+    /// There are too many tasks directly beneath one.
+    #[error("task {parent} has as many tasks beneath it as it may have")]
+    TooManyChildren {
+        /// The task above.
+        parent: TaskId,
     },
     /// The task was started already.
     #[error("the task was started before, as {task}")]

@@ -1,22 +1,27 @@
-//! Live credentials by agent, owner and target, counted by the minute in which they expire.
+//! Live credentials by agent, owner and target, and live tasks by agent and owner, counted by the
+//! minute in which they expire.
 //!
 //! A sum over the minutes from now on is an upper bound of what lives, without looking at any
-//! credential. Nothing is counted down: a minute that has passed is simply not summed any more.
+//! credential or task: what expires within the running minute is counted until it is over. Nothing
+//! expires out of a count: a minute that has passed is simply not summed any more. Only a task that
+//! ends early is counted down, by the commit that records its end.
 
 use std::collections::{BTreeMap, HashMap};
 
-use taskpass_core::Timestamp;
 use taskpass_core::credential::Credential;
+use taskpass_core::task::{Task, agents_in_chain};
+use taskpass_core::{OwnerName, Timestamp};
 
 use crate::commit::Counter;
 
-type Minutes = BTreeMap<u64, u64>;
+/// Counts by minute.
+pub(crate) type Minutes = BTreeMap<u64, u64>;
 
 /// Counts by counter and expiry minute.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counters {
     counts: HashMap<Counter, Minutes>,
-    /// The agents' counts together: each credential has exactly one agent.
+    /// The owners' counts together: each credential has exactly one owner.
     total: Minutes,
 }
 
@@ -24,11 +29,22 @@ impl Counters {
     /// Counts one credential under everything that it is counted by.
     pub(crate) fn record(&mut self, credential: &Credential) {
         let minute = credential.expires_at().minute();
-        self.add(&Counter::Agent(credential.agent.clone()), minute, 1);
+        for agent in agents_in_chain(&credential.agent, &credential.ancestors) {
+            self.add(&Counter::Agent(agent.clone()), minute, 1);
+        }
         self.add(&Counter::Owner(credential.owner.clone()), minute, 1);
         if let Some(target) = credential.target() {
             self.add(&Counter::Target(target.clone()), minute, 1);
         }
+    }
+
+    /// Counts one task under everything that it is counted by.
+    pub(crate) fn record_task(&mut self, task: &Task, owner: &OwnerName) {
+        let minute = task.deadline_at().minute();
+        for agent in agents_in_chain(&task.agent, &task.ancestors) {
+            self.add(&Counter::AgentTasks(agent.clone()), minute, 1);
+        }
+        self.add(&Counter::OwnerTasks(owner.clone()), minute, 1);
     }
 
     /// Adds `count` to one minute.
@@ -39,7 +55,7 @@ impl Counters {
         if let Some(minutes) = self.counts.get_mut(counter) {
             raise(minutes, minute, count);
         }
-        if matches!(counter, Counter::Agent(_)) {
+        if matches!(counter, Counter::Owner(_)) {
             raise(&mut self.total, minute, count);
         }
     }
@@ -48,6 +64,19 @@ impl Counters {
     pub(crate) fn merge(&mut self, other: &Self) {
         for (counter, minute, count) in other.entries() {
             self.add(counter, minute, count);
+        }
+    }
+
+    /// Takes all of `other` away.
+    pub(crate) fn take_away(&mut self, other: &Self) {
+        for (counter, minute, count) in other.entries() {
+            let Some(minutes) = self.counts.get_mut(counter) else {
+                continue;
+            };
+            lower(minutes, minute, count);
+            if minutes.is_empty() {
+                self.counts.remove(counter);
+            }
         }
     }
 
@@ -67,7 +96,19 @@ impl Counters {
             .map_or(0, |minutes| sum_from(minutes, now))
     }
 
-    /// The same for all agents together.
+    /// The minutes that count at `now`.
+    pub(crate) fn minutes(&self, counter: &Counter, now: Timestamp) -> Minutes {
+        let all = self.counts.get(counter);
+        all.map(|minutes| {
+            minutes
+                .range(now.minute()..)
+                .map(|(m, n)| (*m, *n))
+                .collect()
+        })
+        .unwrap_or_default()
+    }
+
+    /// The credentials of all owners together.
     pub(crate) fn live_credentials(&self, now: Timestamp) -> u64 {
         sum_from(&self.total, now)
     }
@@ -83,14 +124,37 @@ impl Counters {
 
     /// Forgets one minute of a counter.
     pub(crate) fn forget(&mut self, counter: &Counter, minute: u64) {
-        if let Some(minutes) = self.counts.get_mut(counter) {
-            minutes.remove(&minute);
-            if minutes.is_empty() {
-                self.counts.remove(counter);
-            }
+        let Some(minutes) = self.counts.get_mut(counter) else {
+            return;
+        };
+        let forgotten = minutes.remove(&minute).unwrap_or_default();
+        if minutes.is_empty() {
+            self.counts.remove(counter);
         }
-        // Whoever forgets a minute forgets it for all counters, in one or several steps.
-        self.total.remove(&minute);
+        if matches!(counter, Counter::Owner(_)) {
+            lower(&mut self.total, minute, forgotten);
+        }
+    }
+}
+
+/// From when on fewer than `limit` are left by expiry alone; `None` if `limit` is 0.
+pub(crate) fn room_at(minutes: &Minutes, limit: u64) -> Option<Timestamp> {
+    let mut left = minutes
+        .values()
+        .fold(0_u64, |sum, count| sum.saturating_add(*count));
+    minutes.iter().find_map(|(minute, count)| {
+        left = left.saturating_sub(*count);
+        (left < limit).then(|| Timestamp::from_secs(minute.saturating_add(1).saturating_mul(60)))
+    })
+}
+
+/// Nothing is kept that counts nothing.
+fn lower(minutes: &mut Minutes, minute: u64, count: u64) {
+    let present = minutes.get(&minute).copied().unwrap_or_default();
+    if present > count {
+        minutes.insert(minute, present - count);
+    } else {
+        minutes.remove(&minute);
     }
 }
 
@@ -126,9 +190,44 @@ mod tests {
         counters.forget(&agent, 2);
         assert_eq!(counters.live(&agent, Timestamp::ZERO), 2);
         assert_eq!(counters.live(&owner, Timestamp::ZERO), 4);
+        assert_eq!(counters.live_credentials(Timestamp::ZERO), 4);
         let mut sum = counters.clone();
         sum.merge(&counters);
         assert_eq!(sum.live(&owner, Timestamp::ZERO), 8);
         assert_eq!(sum.get(&agent, 1), 2);
+        sum.take_away(&counters);
+        assert_eq!(sum.live(&owner, Timestamp::ZERO), 4);
+        sum.take_away(&counters);
+        assert_eq!(sum.entries().count(), 0);
+        sum.take_away(&counters);
+        assert_eq!(sum.live(&owner, Timestamp::ZERO), 0);
+    }
+
+    #[test]
+    fn room_comes_when_enough_has_expired() {
+        let owner = Counter::OwnerTasks("o".parse().unwrap());
+        let mut counters = Counters::default();
+        for (minute, count) in [(1, 2), (3, 5), (4, 1)] {
+            counters.add(&owner, minute, count);
+        }
+        assert_eq!(
+            counters.live_credentials(Timestamp::ZERO),
+            0,
+            "tasks are none"
+        );
+        for (now, limit, room) in [
+            (0, 8, Some(120)),
+            (0, 7, Some(120)),
+            (0, 6, Some(240)),
+            (0, 2, Some(240)),
+            (0, 1, Some(300)),
+            (0, 0, None),
+            (120, 6, Some(240)),
+            (300, 1, None),
+        ] {
+            let minutes = counters.minutes(&owner, Timestamp::from_secs(now));
+            let expected = room.map(Timestamp::from_secs);
+            assert_eq!(room_at(&minutes, limit), expected, "{limit} at {now}");
+        }
     }
 }

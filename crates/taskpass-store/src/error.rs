@@ -28,6 +28,16 @@ pub enum StoreError {
     Stopped,
 }
 
+impl StoreError {
+    /// This backend makes no backups.
+    pub(crate) fn no_backup() -> Self {
+        Self::Backend {
+            operation: "made a backup",
+            source: "this store leaves backups to its database".into(),
+        }
+    }
+}
+
 /// Why a commit did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -40,6 +50,9 @@ pub enum CommitError {
     /// The outbox of audit entries is full: the log does not keep up. Nothing changed.
     #[error("the audit outbox is full")]
     OutboxFull,
+    /// The disk is nearly full: what is left is for revocations and the reaper. Nothing changed.
+    #[error("the store's disk is nearly full")]
+    DiskFull,
     /// The store failed. Whether the commit is on disk is unknown.
     #[error(transparent)]
     Failed(#[from] StoreError),

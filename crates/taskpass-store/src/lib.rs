@@ -19,6 +19,7 @@
 //! What is not done here: no decision, no signature, no clock of its own.
 
 mod backend;
+mod backup;
 mod batched;
 mod commit;
 mod counters;
@@ -27,6 +28,7 @@ mod model;
 mod record;
 pub mod redb_store;
 mod rules;
+mod space;
 mod store;
 
 // Builders of test values, which the conformance suite uses from outside under this name.
@@ -38,13 +40,14 @@ extern crate self as taskpass_store;
 mod values;
 
 pub use backend::{Backend, Reader};
+pub use backup::{BackupError, BackupHeader, verify_backup};
 pub use batched::{Batched, Options};
 pub use commit::{
     ArchiveCursor, Change, Commit, Committed, Counter, Guard, IdempotencyKey, Lane, LeasedPlaces,
-    MetaKey, Outboxed, Refusal,
+    MetaKey, Outboxed, Refusal, registry_version, registry_version_value,
 };
 pub use error::{CommitError, OpenError, StoreError};
 pub use model::Model;
 pub use redb_store::RedbBackend;
 pub use rules::SharedRules;
-pub use store::{Birth, Page, Reaped, Stats, Store};
+pub use store::{Birth, Page, Reaped, Stats, Store, Swept};

@@ -20,7 +20,8 @@ use taskpass_core::registry::{Row, RowKey, Versioned};
 use taskpass_core::revocation::{Rule, RuleSet};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
-use taskpass_core::{AgentName, CredentialId, DecisionId, TaskId, Timestamp};
+use taskpass_core::tie::Tie;
+use taskpass_core::{AgentName, CredentialId, DecisionId, OwnerName, TaskId, Timestamp};
 
 use crate::backend::{Backend, Reader};
 use crate::commit::{ArchiveCursor, Commit, Committed, Counter, MetaKey, Refusal};
@@ -48,12 +49,15 @@ struct State {
     rows: BTreeMap<RowKey, Versioned<Row>>,
     tasks: BTreeMap<TaskId, Task>,
     started: BTreeMap<(AgentName, Sha256), Started>,
+    /// The owners of tasks that hold a place.
+    counted: BTreeMap<TaskId, OwnerName>,
     credentials: BTreeMap<CredentialId, Credential>,
     counts: BTreeMap<(u64, Counter), u64>,
     rules: BTreeMap<u64, Arc<Rule>>,
     enrolments: BTreeMap<Sha256, Enrolment>,
     identities: BTreeMap<Principal, IdentityLine>,
     keys: BTreeMap<KeyId, KeyRecord>,
+    ties: BTreeMap<TaskId, Tie>,
     outbox: BTreeMap<DecisionId, Bytes>,
     cursor: ArchiveCursor,
     values: BTreeMap<MetaKey, Vec<u8>>,
@@ -109,7 +113,11 @@ impl Backend for Model {
     }
 
     fn reap(&mut self, before: Timestamp, limit: usize) -> Result<Reaped, StoreError> {
-        let (reaped, rules_until) = self.shared.change(|state| state.reap(before, limit));
+        let (reaped, rules_until) = self.shared.change(|state| {
+            let (reaped, rules_until) = state.reap(before, limit);
+            state.add_swept(&reaped, before)?;
+            Ok::<_, StoreError>((reaped, rules_until))
+        })?;
         if let Some(until) = rules_until {
             self.shared.rules.prune(until);
         }

@@ -15,7 +15,9 @@ mod identity;
 mod key;
 mod registry;
 mod rule;
+mod swept;
 mod task;
+mod tie;
 
 use prost::Message;
 use taskpass_core::Timestamp;
@@ -26,14 +28,16 @@ use crate::error::StoreError;
 pub(crate) use archive::ArchiveRecord;
 pub(crate) use birth::BirthRecord;
 pub(crate) use clock::ClockRecord;
-pub(crate) use credential::CredentialRecord;
+pub(crate) use credential::{CredentialRecord, CredentialTask};
 pub(crate) use enrolment::EnrolmentRecord;
 pub(crate) use idempotency::IdempotencyRecord;
 pub(crate) use identity::IdentityRecord;
 pub(crate) use key::KeyRow;
 pub(crate) use registry::RowRecord;
 pub(crate) use rule::RuleRecord;
+pub(crate) use swept::SweptRecord;
 pub(crate) use task::TaskRecord;
+pub(crate) use tie::TieRecord;
 
 /// Reads a record of `table` and converts it with `convert`.
 pub(crate) fn read<R, T>(

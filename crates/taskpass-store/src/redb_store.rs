@@ -12,10 +12,13 @@
 //! - A store that a newer program wrote is refused; an older one is migrated in numbered steps.
 //! - Opening reads rules, counters and a few single rows; never credentials or tasks.
 //!
-//! Not done here: copying or compacting the file, and noticing that a backup was restored.
+//! - A store that came out of a backup is sealed, and another one than before.
+//!
+//! Not done here: compacting the file, and noticing that a file was put back: the log's archiver does.
 
 mod backend;
 mod change;
+mod copy;
 mod create;
 mod error;
 mod group;
@@ -27,6 +30,8 @@ mod open;
 mod read;
 mod reader;
 mod reap;
+mod restore;
+mod seen;
 mod shared;
 mod tables;
 mod writing;
@@ -44,3 +49,4 @@ pub use backend::RedbBackend;
 pub use create::create;
 pub use marker::marker_path;
 pub use open::{in_memory, open};
+pub use restore::{Restored, restore};

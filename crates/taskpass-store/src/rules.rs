@@ -1,5 +1,6 @@
 //! The rules in force, shared by the writer, every request and every feed subscriber.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use taskpass_core::Timestamp;
@@ -12,6 +13,8 @@ use tokio::sync::watch;
 pub struct SharedRules {
     set: RwLock<RuleSet>,
     newest: watch::Sender<u64>,
+    /// Whether there are rules of which the subscribers have not been told.
+    untold: AtomicBool,
 }
 
 impl SharedRules {
@@ -20,6 +23,7 @@ impl SharedRules {
         Self {
             set: RwLock::new(set),
             newest: watch::Sender::new(newest_seq),
+            untold: AtomicBool::new(false),
         }
     }
 
@@ -60,7 +64,8 @@ impl SharedRules {
         look(&self.set.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds rules that are on disk now, and tells the subscribers.
+    /// Adds rules that are on disk now. From here on everybody who asks finds them; those who wait
+    /// to be told are told by [`announce`](Self::announce).
     pub(crate) fn publish(&self, rules: impl IntoIterator<Item = Arc<Rule>>) {
         let mut newest = None;
         {
@@ -72,10 +77,19 @@ impl SharedRules {
         }
         if let Some(seq) = newest {
             self.newest.send_if_modified(|newest| {
-                let newer = seq > *newest;
                 *newest = seq.max(*newest);
-                newer
+                false
             });
+            self.untold.store(true, Ordering::Release);
+        }
+    }
+
+    /// Tells the subscribers of what was published. After the answers to the commits: hundreds of
+    /// subscribers and the published lists have work to do for a new rule, and whoever revoked would
+    /// stand behind all of them in the queue for the processor.
+    pub(crate) fn announce(&self) {
+        if self.untold.swap(false, Ordering::AcqRel) {
+            self.newest.send_modify(|_| {});
         }
     }
 
@@ -85,5 +99,30 @@ impl SharedRules {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .prune(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::values::{at, revoke};
+    use crate::{Backend as _, Model};
+
+    #[tokio::test]
+    async fn a_published_rule_holds_before_anybody_is_told() {
+        let mut backend = Model::new(crate::values::birth());
+        let rules = backend.reader().rules();
+        let mut told = rules.subscribe();
+        let selector = taskpass_core::revocation::Selector::Everything;
+        for seq in 1..=2 {
+            let made = backend.apply(&[revoke(selector.clone(), at(1))]).unwrap();
+            assert!(made[0].is_ok());
+            assert_eq!((rules.newest_seq(), rules.len() as u64), (seq, seq));
+            assert!(!told.has_changed().unwrap(), "the answer goes first");
+            rules.announce();
+            assert!(told.has_changed().unwrap());
+            assert_eq!(*told.borrow_and_update(), seq);
+            rules.announce();
+            assert!(!told.has_changed().unwrap(), "nothing was new");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What the broker sees of the store.
 
+mod swept;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,11 +13,14 @@ use taskpass_core::registry::{Row, Versioned};
 use taskpass_core::secret::Sha256;
 use taskpass_core::spiffe::TrustDomain;
 use taskpass_core::task::Task;
+use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
 use crate::commit::{ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed};
 use crate::error::{CommitError, StoreError};
 use crate::rules::SharedRules;
+
+pub use swept::Swept;
 
 /// What a store was made for; written once, with the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +86,8 @@ pub struct Stats {
     pub live_credentials: u64,
     /// The size of the store's file in bytes; 0 in memory.
     pub file_bytes: u64,
+    /// Whether the disk was so full, when it was last looked at, that ordinary commits are refused.
+    pub disk_full: bool,
 }
 
 /// The broker's durable memory.
@@ -123,6 +130,9 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<Task>, StoreError>;
 
+    /// The tied tasks by deadline, from `after` on (exclusive).
+    async fn ties(&self, after: Option<TaskId>, limit: usize) -> Result<Page<Tie>, StoreError>;
+
     /// A credential by id.
     async fn credential(&self, id: CredentialId) -> Result<Option<Credential>, StoreError>;
 
@@ -160,8 +170,21 @@ pub trait Store: Send + Sync + 'static {
     async fn live(&self, counter: Counter, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Removes what expired before `before`, at most about `limit` rows, and rules that are
-    /// prunable at `before`. In the background lane.
+    /// prunable at `before`. In the background lane. What is removed is added, in the same step, to
+    /// what [`MetaKey::Swept`] keeps.
     async fn reap(&self, before: Timestamp, limit: usize) -> Result<Reaped, CommitError>;
+
+    /// Hands over the whole store as it is at this moment, as the pieces of a backup file made at `at`.
+    /// Whoever takes none for half a minute, or is not done within a quarter of an hour, gets no more: the
+    /// store's file grows meanwhile.
+    async fn backup(
+        &self,
+        at: Timestamp,
+        out: tokio::sync::mpsc::Sender<bytes::Bytes>,
+    ) -> Result<(), StoreError> {
+        let _ = (at, out);
+        Err(StoreError::no_backup())
+    }
 
     /// Figures for metrics.
     fn stats(&self) -> Stats;

@@ -11,6 +11,7 @@
 //! | [`cli`] | one run of the command line |
 //! | [`people`] | agents, operators, verifiers, targets: registered and enrolled |
 //! | [`calls`] | channels, and the refusal in an answer |
+//! | [`policies()`] | a folder of policies |
 //! | [`watch`] | a verifier on the feed |
 //! | [`http`] | the public HTTP |
 //! | [`wait`] | until something holds |
@@ -28,6 +29,7 @@ pub mod calls;
 pub mod cli;
 pub mod http;
 pub mod people;
+mod policies;
 pub mod wait;
 pub mod watch;
 
@@ -35,5 +37,6 @@ pub use broker::{Broker, Builder};
 pub use calls::{refused, within};
 pub use cli::{Outcome, run};
 pub use http::Reply;
+pub use policies::{pair, policies};
 pub use wait::{eventually, until};
 pub use watch::Watcher;

@@ -36,7 +36,7 @@ impl Broker {
         self.register(Kind::Owner(v1::Owner {
             name: name.to_owned(),
             contact: format!("{name}@example.org"),
-            state: 0,
+            ..v1::Owner::default()
         }))
         .await;
     }
@@ -86,6 +86,7 @@ impl Broker {
             state: 0,
             created_at: None,
             client_keys: Vec::new(),
+            ..v1::Agent::default()
         }))
         .await;
     }

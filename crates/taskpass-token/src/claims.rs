@@ -1,10 +1,13 @@
 //! The claims of a token (RFC 9068, RFC 9396, RFC 8705), written and read.
 //!
+//! `act` (RFC 8693) is no field: it follows from `sub` and the ancestors (`act.rs`).
+//!
 //! Reading is stricter than JSON asks for: a claim of the wrong type is an error and never counts
 //! as absent, times are whole non-negative numbers, no member may stand twice, `aud` names exactly
 //! one audience. Claims that are not ours are ignored. Whether they hold *now* and *here* is
 //! [`check`](mod@crate::check)'s question.
 
+mod act;
 mod read;
 mod write;
 

@@ -112,22 +112,56 @@ pub fn parse(token: &str) -> Result<Compact<'_>, JwsError> {
 
 /// Takes a signed text apart that may have another length: a status list is longer than a token.
 pub fn parse_within(token: &str, max: usize) -> Result<Compact<'_>, JwsError> {
-    if token.len() > max {
-        return Err(JwsError::TooLong { max });
-    }
-    let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::Parts)?;
-    let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Parts)?;
-    if payload.contains('.') || [header, payload, signature].iter().any(|p| p.is_empty()) {
-        return Err(JwsError::Parts);
-    }
-    let header = decode(header, "header")?;
-    let Object(header) = serde_json::from_slice(&header).map_err(JwsError::Header)?;
+    let parts = Parts::split(token, max)?;
+    let Object(header) = serde_json::from_slice(&parts.header()?).map_err(JwsError::Header)?;
     Ok(Compact {
         header,
-        payload: decode(payload, "payload")?,
-        signature: decode(signature, "signature")?,
-        signing_input,
+        payload: parts.payload()?,
+        signature: parts.signature()?,
+        signing_input: parts.signing_input,
     })
+}
+
+/// The three parts, still encoded: for whoever reads another header than ours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+    /// What the signature is over.
+    pub(crate) signing_input: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// Cuts a text of at most `max` bytes in three.
+    pub(crate) fn split(token: &'a str, max: usize) -> Result<Self, JwsError> {
+        if token.len() > max {
+            return Err(JwsError::TooLong { max });
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::Parts)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Parts)?;
+        if payload.contains('.') || [header, payload, signature].iter().any(|p| p.is_empty()) {
+            return Err(JwsError::Parts);
+        }
+        Ok(Self {
+            header,
+            payload,
+            signature,
+            signing_input,
+        })
+    }
+
+    pub(crate) fn header(&self) -> Result<Vec<u8>, JwsError> {
+        decode(self.header, "header")
+    }
+
+    pub(crate) fn payload(&self) -> Result<Vec<u8>, JwsError> {
+        decode(self.payload, "payload")
+    }
+
+    pub(crate) fn signature(&self) -> Result<Vec<u8>, JwsError> {
+        decode(self.signature, "signature")
+    }
 }
 
 fn decode(text: &str, part: &'static str) -> Result<Vec<u8>, JwsError> {

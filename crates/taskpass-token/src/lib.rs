@@ -12,6 +12,7 @@
 //! | [`claims`] | the claims of a token |
 //! | [`mod@check`] | from a text to claims that can be relied on |
 //! | [`bundle`] | the SPIFFE trust bundle |
+//! | [`foreign`] | tokens of other issuers, by which callers prove themselves |
 //! | [`feed`] | the signed heartbeat of the revocation feed |
 //! | [`strict`] | JSON read more strictly than usual |
 //! | [`task_extension`] | what a certificate says about its task |
@@ -20,6 +21,7 @@ pub mod bundle;
 pub mod check;
 pub mod claims;
 pub mod feed;
+pub mod foreign;
 pub mod jwk;
 pub mod jws;
 pub mod spki;

@@ -1,7 +1,7 @@
 //! A certificate that proves a task: its chain, its shape, and what it says.
 //!
-//! The chain goes to a root of the Task hierarchy, for client authentication, with P-256 authorities
-//! only and by our clock. A certificate of the Control hierarchy, an authority of somebody else's, a
+//! The chain goes to a root of the Task hierarchy, for client authentication, from a P-256 authority
+//! and by our clock. A certificate of the Control hierarchy, an authority of somebody else's, a
 //! leaf that signed another leaf: each is refused with its own reason. Then the shape, in which
 //! whatever is not exactly as the broker issues it is refused. Revocation is the verifier's to judge.
 
@@ -21,7 +21,7 @@ use taskpass_core::{CredentialId, TaskId, Timestamp};
 use crate::refusal::Reason;
 
 pub(crate) use anchors::Anchors;
-pub use anchors::AnchorsError;
+pub use anchors::{AnchorsError, Extended};
 pub use crl::{CrlError, CrlVerifier};
 
 /// Why a certificate was refused.

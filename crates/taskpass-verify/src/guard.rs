@@ -40,6 +40,8 @@ pub struct Guard {
     verifier: Verifier,
     target: TargetUri,
     keys: Option<Keys>,
+    #[cfg(feature = "status")]
+    lists: Option<crate::status::StatusLists>,
     metadata_url: Option<String>,
     only_bound: bool,
 }
@@ -62,6 +64,8 @@ impl Guard {
             verifier,
             target,
             keys: None,
+            #[cfg(feature = "status")]
+            lists: None,
             metadata_url: None,
             only_bound: false,
         })
@@ -76,6 +80,18 @@ impl Guard {
         }
         self.verifier = verifier.clone();
         self.keys = Some(keys);
+        Ok(self)
+    }
+
+    /// Judges by status lists, which are fetched when a token needs one. Their verifier takes the
+    /// place of the guard's. An interceptor cannot wait and only sees lists that were fetched before.
+    #[cfg(feature = "status")]
+    pub fn with_lists(mut self, lists: crate::status::StatusLists) -> Result<Self, GuardError> {
+        if !lists.verifier().speaks_for(&self.target) {
+            return Err(GuardError::NotOurAudience(self.target));
+        }
+        self.verifier = lists.verifier().clone();
+        self.lists = Some(lists);
         Ok(self)
     }
 
@@ -117,6 +133,10 @@ impl Guard {
         if let (Some(keys), Some(key)) = (&self.keys, token.claimed_key()) {
             // What came of it shows in the check that follows.
             keys.look_for(&key).await;
+        }
+        #[cfg(feature = "status")]
+        if let Some(lists) = &self.lists {
+            lists.look_for(token).await;
         }
         self.judge(token, &PeerCertificate::find(&request.extensions), scope)
     }

@@ -4,6 +4,8 @@
 //! answer for one question: no redirects, no compression, nothing but `200 OK`, at most 256 KiB,
 //! within ten seconds from beginning to end. Certificates are judged by the program's clock.
 
+#[cfg(feature = "status")]
+mod lists;
 mod published;
 
 use std::fmt;
@@ -12,7 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{StatusCode, Uri};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -25,7 +28,9 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use taskpass_core::Clock;
 
-pub use published::{HttpKeys, Published, PublishedError};
+#[cfg(feature = "status")]
+pub use lists::HttpLists;
+pub use published::{HttpAnchors, HttpKeys, Published, PublishedError};
 
 /// The largest answer.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -90,6 +95,14 @@ pub enum HttpError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A document of another type.
+    #[error("{url} is no {expected}")]
+    Type {
+        /// What was asked for.
+        url: String,
+        /// The type that was asked for.
+        expected: &'static str,
+    },
     /// No whole answer in time.
     #[error("no whole answer from {url} within {}s", TIMEOUT.as_secs())]
     Timeout {
@@ -144,8 +157,17 @@ impl HttpClient {
 
     /// Fetches a document.
     pub async fn get(&self, url: &str) -> Result<Bytes, HttpError> {
+        self.get_as(url, None).await
+    }
+
+    /// Fetches a document that must be of this media type, if one is given.
+    async fn get_as(
+        &self,
+        url: &str,
+        media_type: Option<&'static str>,
+    ) -> Result<Bytes, HttpError> {
         let uri = judge(url, self.plain_anywhere)?;
-        tokio::time::timeout(TIMEOUT, self.fetch(uri, url))
+        tokio::time::timeout(TIMEOUT, self.fetch(uri, url, media_type))
             .await
             .unwrap_or_else(|_| {
                 Err(HttpError::Timeout {
@@ -154,16 +176,29 @@ impl HttpClient {
             })
     }
 
-    async fn fetch(&self, uri: Uri, url: &str) -> Result<Bytes, HttpError> {
+    async fn fetch(
+        &self,
+        uri: Uri,
+        url: &str,
+        media_type: Option<&'static str>,
+    ) -> Result<Bytes, HttpError> {
         let url = || url.to_owned();
         let reply = self
             .client
-            .get(uri)
+            .request(request(uri, media_type))
             .await
             .map_err(|source| HttpError::Reach { url: url(), source })?;
         let status = reply.status();
         if status != StatusCode::OK {
             return Err(HttpError::Status { url: url(), status });
+        }
+        if let Some(expected) = media_type
+            && !is_of(reply.headers(), expected)
+        {
+            return Err(HttpError::Type {
+                url: url(),
+                expected,
+            });
         }
         let body = Limited::new(reply.into_body(), MAX_BODY);
         let body = body
@@ -172,6 +207,23 @@ impl HttpClient {
             .map_err(|source| HttpError::Body { url: url(), source })?;
         Ok(body.to_bytes())
     }
+}
+
+fn request(uri: Uri, media_type: Option<&'static str>) -> Request<Empty<Bytes>> {
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() = uri;
+    if let Some(media_type) = media_type {
+        let value = HeaderValue::from_static(media_type);
+        request.headers_mut().insert(ACCEPT, value);
+    }
+    request
+}
+
+/// Whether a document is of that type, whatever parameters stand behind it.
+fn is_of(headers: &HeaderMap, expected: &str) -> bool {
+    let given = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let essence = given.and_then(|given| given.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
 }
 
 /// Whether something may be fetched from there.

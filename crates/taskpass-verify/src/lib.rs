@@ -70,6 +70,12 @@
 //! assert_eq!(refusal.reason(), Reason::Revoked);
 //! ```
 //!
+//! # Without a feed
+//!
+//! An API that can keep no connection to the broker judges by what the broker publishes: tokens by
+//! status lists (feature `status`, module `status`), certificates by revocation lists
+//! ([`CrlVerifier`]). It hears of a revocation within half a minute instead of milliseconds.
+//!
 //! # What is where
 //!
 //! | module | feature | what is in it |
@@ -81,6 +87,8 @@
 //! | [`settings`] | | what to accept, and how old the view of the revocations may be |
 //! | [`feed`] | | the connection that keeps the rules |
 //! | [`keys`] | | what keeps the keys: caching, one fetch at a time, not too often |
+//! | [`anchors`] | | what keeps up with new issuing authorities, beneath the roots that are trusted |
+//! | `status` | `status` | tokens judged by published status lists, where there can be no feed |
 //! | [`metrics`] | | numbers for an operator |
 //! | `http` | `http` | keys, anchors and metadata over HTTPS |
 //! | `tls` | `rustls` | client certificates in the handshake, and a listener |
@@ -92,10 +100,11 @@
 //!
 //! # What it does not do
 //!
-//! It issues nothing, asks the broker about no single token, and keeps no record of what was
+//! It issues nothing, asks the broker about no single token, takes no root from the network, and keeps no record of what was
 //! accepted. It does not limit rates. A replayed token that is bound to nothing is good until it
 //! expires or is revoked: where that is too much, demand bound ones (`Guard::only_bound`).
 
+pub mod anchors;
 pub mod certificate;
 pub mod feed;
 #[cfg(feature = "tonic")]
@@ -114,6 +123,8 @@ pub mod refusal;
 #[cfg(feature = "tower")]
 pub mod resource;
 pub mod settings;
+#[cfg(feature = "status")]
+pub mod status;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 #[cfg(feature = "rustls")]
@@ -123,6 +134,7 @@ pub mod verifier;
 
 mod state;
 
+pub use anchors::Anchors;
 pub use certificate::{CertificateError, CrlVerifier, VerifiedCertificate};
 pub use feed::Feed;
 #[cfg(feature = "tower")]
@@ -137,5 +149,7 @@ pub use refusal::{Reason, Refusal};
 #[cfg(feature = "tower")]
 pub use resource::ResourceMetadata;
 pub use settings::{Settings, SettingsError, Staleness};
+#[cfg(feature = "status")]
+pub use status::StatusLists;
 pub use token::{UnverifiedToken, VerifiedToken};
 pub use verifier::Verifier;

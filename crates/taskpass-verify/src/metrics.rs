@@ -24,6 +24,8 @@ pub(crate) struct Counters {
     jwks_fetches: AtomicU64,
     jwks_failures: AtomicU64,
     jwks_suppressed: AtomicU64,
+    list_fetches: AtomicU64,
+    list_failures: AtomicU64,
 }
 
 /// What is read, not counted.
@@ -36,6 +38,7 @@ pub(crate) struct Now {
     pub(crate) seq: u64,
     pub(crate) keys: usize,
     pub(crate) jwks_age: Duration,
+    pub(crate) lists: usize,
 }
 
 /// The numbers at one instant.
@@ -69,6 +72,12 @@ pub struct Metrics {
     /// How often keys were *not* asked for although a token named an unknown one, because that had
     /// been done a moment ago. Many of them mean forged tokens, or a broker out of reach.
     pub jwks_suppressed: u64,
+    /// How many status lists are held; none with a feed.
+    pub lists: usize,
+    /// How often a status list was asked for.
+    pub list_fetches: u64,
+    /// How often that failed: no answer, or none that can be used.
+    pub list_failures: u64,
     /// What was accepted: tokens and certificates, and either again.
     pub accepted: u64,
     /// Of these, how many on a view older than [`DEFAULT_STALENESS`](crate::settings::DEFAULT_STALENESS):
@@ -135,6 +144,16 @@ impl Counters {
         bump(&self.jwks_suppressed);
     }
 
+    #[cfg(feature = "status")]
+    pub(crate) fn list_fetched(&self) {
+        bump(&self.list_fetches);
+    }
+
+    #[cfg(feature = "status")]
+    pub(crate) fn list_failed(&self) {
+        bump(&self.list_failures);
+    }
+
     pub(crate) fn read(&self, now: &Now) -> Metrics {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let Now {
@@ -145,6 +164,7 @@ impl Counters {
             seq,
             keys,
             jwks_age,
+            lists,
         } = *now;
         Metrics {
             ready,
@@ -160,6 +180,9 @@ impl Counters {
             jwks_fetches: load(&self.jwks_fetches),
             jwks_failures: load(&self.jwks_failures),
             jwks_suppressed: load(&self.jwks_suppressed),
+            lists,
+            list_fetches: load(&self.list_fetches),
+            list_failures: load(&self.list_failures),
             accepted: load(&self.accepted),
             unconfirmed: load(&self.unconfirmed),
             refused: Reason::ALL

@@ -29,7 +29,8 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// No token of the strict form, or with claims that cannot be used.
+    /// No token of the strict form, or with claims that cannot be used; also a place on a status list
+    /// that cannot be looked at.
     Malformed => "malformed",
     /// Signed by no trusted key, or not at all.
     Untrusted => "untrusted",
@@ -101,6 +102,10 @@ pub enum Refusal {
     /// A revocation list names it, or an authority above it.
     #[error("revoked by a revocation list")]
     Listed,
+    /// A token's place on a status list cannot be looked at.
+    #[cfg(feature = "status")]
+    #[error("the token cannot be judged by a status list")]
+    Status(#[source] crate::status::PlaceError),
     /// No revocation list that is known speaks of it.
     #[error("no revocation list speaks of the certificate")]
     NotListed,
@@ -134,6 +139,8 @@ impl Refusal {
             Self::CertificateMissing | Self::OtherCertificate | Self::OtherTask => Reason::Binding,
             Self::Scope { .. } => Reason::Scope,
             Self::Revoked { .. } | Self::Listed => Reason::Revoked,
+            #[cfg(feature = "status")]
+            Self::Status(_) => Reason::Malformed,
             Self::NotReady | Self::NotListed => Reason::NotReady,
             Self::Stale { .. } | Self::ListStale => Reason::Stale,
             Self::KeysStale { .. } => Reason::KeysStale,

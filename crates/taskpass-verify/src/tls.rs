@@ -180,6 +180,8 @@ fn of_refusal(refusal: &Refusal) -> TlsCertificateError {
         | Refusal::NotReady
         | Refusal::Stale { .. }
         | Refusal::KeysStale { .. } => Tls::ApplicationVerificationFailure,
+        #[cfg(feature = "status")]
+        Refusal::Status(_) => Tls::ApplicationVerificationFailure,
     }
 }
 

@@ -4,7 +4,7 @@ mod stages;
 
 use taskpass_core::access::Stage;
 use taskpass_core::name::AgentName;
-use taskpass_core::task::Ancestor;
+use taskpass_core::task::{Ancestor, actors};
 use taskpass_core::{CredentialId, ScopeName, TargetUri, TaskId, Timestamp};
 use taskpass_token::Checked;
 
@@ -44,6 +44,13 @@ impl VerifiedToken {
     /// The tasks above that one, the nearest first.
     pub fn ancestors(&self) -> &[Ancestor] {
         &self.checked.claims().task.ancestors
+    }
+
+    /// Who acts, and who acted before (`act`): [`agent`](Self::agent) first, then each agent that
+    /// handed the work on, back to the one that began. Only the first may decide about access; the
+    /// others are for the record.
+    pub fn actors(&self) -> Vec<&AgentName> {
+        actors(self.agent(), self.ancestors())
     }
 
     /// What the task is for, in the agent's words.

@@ -6,6 +6,9 @@
 //! is made against the keys, anchors, rules and time of that moment, and nothing is remembered from
 //! one to the next: whoever asks again for each request follows every change.
 
+#[cfg(feature = "status")]
+mod by_lists;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,7 +21,7 @@ use taskpass_core::{TargetUri, ttl};
 use taskpass_token::check::{Checked, Expect, check};
 use taskpass_token::{JwkSet, TokenError};
 
-use crate::certificate::{Anchors, AnchorsError, CertificateError, VerifiedCertificate};
+use crate::certificate::{Anchors, AnchorsError, CertificateError, Extended, VerifiedCertificate};
 use crate::metrics::{Counters, Metrics, Now};
 use crate::refusal::Refusal;
 use crate::settings::{Settings, SettingsError, Staleness};
@@ -40,8 +43,19 @@ struct Inner {
     clock: Arc<dyn Clock>,
     keys: RwLock<Arc<Held>>,
     anchors: RwLock<Arc<Anchors>>,
+    revocations: Revocations,
     shared: Shared,
     counters: Counters,
+}
+
+/// Where the verifier knows the revocations from.
+#[derive(Debug)]
+enum Revocations {
+    /// The rules that a feed brings.
+    Feed,
+    /// Published lists.
+    #[cfg(feature = "status")]
+    Lists(Box<by_lists::ByLists>),
 }
 
 /// The keys, and when they were asked for by the monotonic clock.
@@ -54,6 +68,14 @@ struct Held {
 impl Verifier {
     /// A verifier that refuses everything until a [`Feed`](crate::Feed) has told it the rules.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
+        Self::with(settings, Revocations::Feed, clock)
+    }
+
+    fn with(
+        settings: Settings,
+        revocations: Revocations,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SettingsError> {
         settings.check()?;
         let anchors =
             Anchors::from_pem(&settings.task_anchors_pem).map_err(SettingsError::Anchors)?;
@@ -69,6 +91,7 @@ impl Verifier {
             clock,
             keys: RwLock::new(Arc::new(keys)),
             anchors: RwLock::new(Arc::new(anchors)),
+            revocations,
             shared: Shared::new(),
             counters: Counters::default(),
         };
@@ -130,6 +153,21 @@ impl Verifier {
     pub fn replace_anchors(&self, pem: &str) -> Result<(), AnchorsError> {
         replace(&self.inner.anchors, Anchors::from_pem(pem)?);
         Ok(())
+    }
+
+    /// Takes issuing authorities that were published later: those that the roots which are trusted
+    /// already vouch for, and no root that is not. See [`Anchors`](crate::anchors::Anchors), which
+    /// fetches them.
+    pub fn extend_anchors(&self, pem: &str) -> Result<Extended, AnchorsError> {
+        let now = self.inner.clock.now();
+        let mut slot = self
+            .inner
+            .anchors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (anchors, extended) = slot.extended_by(pem, now)?;
+        *slot = Arc::new(anchors);
+        Ok(extended)
     }
 
     /// Checks a token that is bound to no certificate; one that is bound is refused.
@@ -211,6 +249,7 @@ impl Verifier {
             seq: progress.seq,
             keys: keys.set.len(),
             jwks_age,
+            lists: self.lists_held(),
         })
     }
 
@@ -239,6 +278,12 @@ impl Verifier {
         check(token, &keys.set, &expect).map_err(Refusal::Token)
     }
 
+    /// Whether a certificate that was good can be looked at again without verifying it anew.
+    #[cfg(feature = "tower")]
+    pub(crate) fn rechecks_certificates(&self) -> bool {
+        matches!(self.inner.revocations, Revocations::Feed)
+    }
+
     pub(crate) fn speaks_for(&self, target: &TargetUri) -> bool {
         self.inner.audiences.contains(target)
     }
@@ -262,7 +307,11 @@ impl Verifier {
     }
 
     pub(crate) fn judge_token(&self, token: &Checked) -> Result<View, Refusal> {
-        self.judge(&token.facts(), &[])
+        match &self.inner.revocations {
+            Revocations::Feed => self.judge(&token.facts(), &[]),
+            #[cfg(feature = "status")]
+            Revocations::Lists(by) => self.judge_by(by, token),
+        }
     }
 
     fn judge(&self, facts: &Facts, authorities: &[KeyId]) -> Result<View, Refusal> {
@@ -277,6 +326,10 @@ impl Verifier {
         leaf: &[u8],
         intermediates: &[&[u8]],
     ) -> Result<(VerifiedCertificate, View), Refusal> {
+        #[cfg(feature = "status")]
+        if let Revocations::Lists(by) = &self.inner.revocations {
+            return self.certificate_by(by, leaf, intermediates);
+        }
         let anchors = read(&self.inner.anchors)?;
         let now = self.inner.clock.now();
         let certificate = anchors
@@ -290,6 +343,25 @@ impl Verifier {
         &self,
         certificate: &VerifiedCertificate,
     ) -> Result<View, Refusal> {
+        self.certificate_still_holds(certificate)?;
+        self.judge_certificate(certificate)
+    }
+
+    /// Whether a certificate that comes with a token is good still.
+    pub(crate) fn certificate_beside_token(
+        &self,
+        certificate: &VerifiedCertificate,
+    ) -> Result<View, Refusal> {
+        #[cfg(feature = "status")]
+        if let Revocations::Lists(by) = &self.inner.revocations {
+            return self.certificate_beside(by, certificate);
+        }
+        self.certificate_still_good(certificate)
+    }
+
+    /// Whether a certificate that was good is good still, as far as that can be seen without the
+    /// revocations.
+    fn certificate_still_holds(&self, certificate: &VerifiedCertificate) -> Result<(), Refusal> {
         // Another verifier may have made it.
         if *certificate.trust_domain() != self.inner.trust_domain {
             return Err(Refusal::Certificate(CertificateError::TrustDomain));
@@ -300,11 +372,20 @@ impl Verifier {
         if !read(&self.inner.anchors)?.trusts(certificate.root()) {
             return Err(Refusal::Certificate(CertificateError::Untrusted));
         }
-        self.judge_certificate(certificate)
+        Ok(())
     }
 
     fn judge_certificate(&self, certificate: &VerifiedCertificate) -> Result<View, Refusal> {
         self.judge(&certificate.facts(), certificate.authorities())
+    }
+
+    #[cfg(not(feature = "status"))]
+    #[expect(
+        clippy::unused_self,
+        reason = "with the feature there is something to look at"
+    )]
+    const fn lists_held(&self) -> usize {
+        0
     }
 
     fn keys(&self) -> Result<Arc<Held>, Refusal> {

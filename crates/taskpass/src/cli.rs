@@ -3,12 +3,16 @@
 //! Only the shape is judged here (exit code 2). Values such as lifetimes, scopes and names arrive
 //! as text and are judged by `values` and by the broker (exit code 1, with a reason).
 
+pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod issue;
 pub(crate) mod keys;
 pub(crate) mod policy;
 pub(crate) mod registry;
+pub(crate) mod report;
 pub(crate) mod revoke;
+pub(crate) mod run;
 pub(crate) mod task;
 pub(crate) mod verify;
 
@@ -17,19 +21,37 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check_config, demo, dev, init, serve};
+use crate::commands::{bench, check_config, demo, dev, init, serve};
 use crate::env;
 
 const EXAMPLES: &str = "\
 Getting started:
   taskpass demo                       the whole story on a throw-away broker
   taskpass dev                        a development broker; prints what to export
+  taskpass run --purpose 'reconcile invoices' \\
+      --scope https://ledger.example#invoices:read -- python agent.py
   taskpass task start --purpose 'reconcile invoices' \\
       --scope https://ledger.example#invoices:read --ttl 10m
   TOKEN=$(taskpass issue token --task T --target https://ledger.example --scope invoices:read)
 
 Exit codes: 0 done; 1 refused or failed (standard error begins with the reason);
 2 the command line is malformed.";
+
+const RUN: &str = "\
+Examples:
+  taskpass run --purpose 'reconcile march' --scope https://ledger.example#invoices:read -- python agent.py
+  taskpass run --purpose drill --scope https://ledger.example#invoices:read -- \\
+      sh -c 'curl --cert $TASKPASS_CERT --key $TASKPASS_KEY \\
+             -H \"Authorization: Bearer $(cat $TASKPASS_TOKEN_FILE)\" https://ledger.example/'
+
+The command finds TASKPASS_TOKEN_FILE (of the first target; TASKPASS_TOKENS lists all), TASKPASS_CERT,
+TASKPASS_KEY and TASKPASS_CA. They are renewed in place: read them anew for each use. Variables that
+lead to the identity are taken from it. When it ends, the task is completed and everything is gone;
+when this process is killed, the task ends within the broker's grace.
+
+Exit code: the command's; 128 and the signal that ended it; 126 and 127 if it could not be run; 77 if
+its credentials ended for good and it was ended for that; 1 if the broker refused, and nothing was run.
+docs/RUN.md says what is no boundary.";
 
 /// An ephemeral credential broker for agents.
 ///
@@ -49,12 +71,18 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connection and output")]
 pub(crate) struct Globals {
-    /// The broker's gRPC address, such as `https://broker.example:8443`
+    /// The broker's gRPC address, such as `https://broker.example:8443`; or `unix:/path` of its socket
     #[arg(long, env = env::ADDR, value_name = "URL", global = true, hide_env_values = true)]
     pub(crate) addr: Option<String>,
     /// The folder of the identity to call as: cert.pem, key.pem, ca.pem
     #[arg(long, value_parser = possibly_empty(), env = env::IDENTITY, value_name = "DIR", global = true, hide_env_values = true)]
     pub(crate) identity: Option<PathBuf>,
+    /// A token of the platform (Kubernetes, CI) to present instead of an identity; read for each call
+    #[arg(long, value_parser = possibly_empty(), env = env::ATTESTATION_TOKEN_FILE, value_name = "FILE", global = true, hide_env_values = true)]
+    pub(crate) attestation_token_file: Option<PathBuf>,
+    /// Anchors (PEM) to know the broker by, beside --attestation-token-file: the ca.pem of an identity
+    #[arg(long, value_parser = possibly_empty(), env = env::CA, value_name = "FILE", global = true, hide_env_values = true)]
+    pub(crate) ca: Option<PathBuf>,
     /// The base URL of the broker's public HTTP; the issuer of its tokens
     #[arg(long, env = env::HTTP, value_name = "URL", global = true, hide_env_values = true)]
     pub(crate) http_url: Option<String>,
@@ -119,6 +147,12 @@ pub(crate) enum Command {
     Init(init::InitArgs),
     /// Run the broker
     Serve(serve::ServeArgs),
+    /// Write the whole store into a file, while the broker runs
+    Backup(backup::BackupArgs),
+    /// Make a sealed store out of a backup
+    Restore(backup::RestoreArgs),
+    /// Let a broker that was restored issue again
+    Unseal(backup::UnsealArgs),
     /// Check a configuration file without running anything
     CheckConfig(check_config::CheckConfigArgs),
 
@@ -137,6 +171,11 @@ pub(crate) enum Command {
     /// Verifiers: APIs that ask the broker about credentials
     #[command(subcommand)]
     Verifier(registry::VerifierCommand),
+    /// Make the registry match a reviewed file, in one change
+    Apply(apply::ApplyArgs),
+    /// The registry as a file, and its version
+    #[command(subcommand)]
+    Registry(apply::RegistryCommand),
     /// Let the whole broker issue again after `revoke --all`
     Resume(revoke::ResumeArgs),
 
@@ -153,6 +192,12 @@ identity's life or so.")]
     /// Tasks: start, look at and complete pieces of work
     #[command(subcommand)]
     Task(task::TaskCommand),
+    /// Run a command with the credentials of one task, for as long as it runs
+    #[command(after_help = RUN)]
+    Run(run::RunArgs),
+    /// Become the command of `taskpass run`
+    #[command(hide = true)]
+    ExecChild(run::ExecArgs),
     /// Get a token or a certificate under a task
     #[command(subcommand)]
     Issue(issue::IssueCommand),
@@ -167,6 +212,9 @@ identity's life or so.")]
     /// The audit log: read it, copy it, verify it without trusting the broker
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Reports from the log and the registry: inventory, least privilege, exposure
+    #[command(subcommand)]
+    Report(report::ReportCommand),
     /// Ask the broker whether a credential is valid now
     Introspect(verify::IntrospectArgs),
     /// Check a token offline, against published keys and the revocation feed
@@ -178,6 +226,8 @@ identity's life or so.")]
     #[command(subcommand)]
     Keys(keys::KeysCommand),
 
+    /// Measure what this machine can issue, beside what it could at most
+    Bench(bench::BenchArgs),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example: taskpass completions bash > ~/.local/share/bash-completion/completions/taskpass"

@@ -1,7 +1,10 @@
 //! One module for each noun, and the one place that says which command runs which function.
 
 pub(crate) mod agent;
+pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod backup;
+pub(crate) mod bench;
 pub(crate) mod check_config;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -17,7 +20,10 @@ pub(crate) mod owner;
 pub(crate) mod pages;
 pub(crate) mod policy;
 pub(crate) mod registry;
+pub(crate) mod report;
+pub(crate) mod restore;
 pub(crate) mod revoke;
+pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod target;
 pub(crate) mod task;
@@ -39,6 +45,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
         Command::Init(args) => Box::pin(init::run(context, args)).await,
         Command::Serve(args) => Box::pin(serve::run(context, args)).await,
         Command::CheckConfig(args) => Box::pin(check_config::run(context, args)).await,
+        Command::Bench(args) => Box::pin(bench::run(context, args)).await,
         client_side => {
             logging::init(context.verbosity());
             Box::pin(run_client_side(context, client_side)).await
@@ -48,20 +55,27 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), CliEr
 
 async fn run_client_side(context: &Context, command: Command) -> Result<(), CliError> {
     match command {
+        Command::Backup(args) => backup::run(context, args).await,
+        Command::Restore(args) => restore::run(context, args).await,
+        Command::Unseal(args) => backup::unseal(context, args).await,
         Command::Owner(command) => owner::run(context, command).await,
         Command::Agent(command) => agent::run(context, command).await,
         Command::Target(command) => target::run(context, command).await,
         Command::Operator(command) => operator::run(context, command).await,
         Command::Verifier(command) => verifier::run(context, command).await,
+        Command::Apply(args) => apply::run(context, args).await,
+        Command::Registry(command) => registry::export::run(context, command).await,
         Command::Resume(args) => registry::resume_everything(context, args.reason).await,
         Command::Enrol(args) => enrol::run(context, args).await,
         Command::Renew => enrol::renew(context).await,
         Command::Task(command) => task::run(context, command).await,
+        Command::Run(args) => run::run(context, args).await,
         Command::Issue(command) => issue::run(context, command).await,
         Command::Revoke(args) => revoke::run(context, args).await,
         Command::Revocations(page) => revoke::list(context, &page).await,
         Command::Watch(command) => watch::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
+        Command::Report(command) => report::run(context, command).await,
         Command::Introspect(args) => introspect::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Policy(command) => policy::run(context, command).await,
@@ -70,8 +84,10 @@ async fn run_client_side(context: &Context, command: Command) -> Result<(), CliE
         Command::Version => version::run(context),
         Command::Demo(_)
         | Command::Dev(_)
+        | Command::ExecChild(_)
         | Command::Init(_)
         | Command::Serve(_)
-        | Command::CheckConfig(_) => Err(CliError::new("INTERNAL", "not a client-side command")),
+        | Command::CheckConfig(_)
+        | Command::Bench(_) => Err(CliError::new("INTERNAL", "not a client-side command")),
     }
 }

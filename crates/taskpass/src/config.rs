@@ -4,18 +4,21 @@
 //! its default is in `config/taskpass.full.toml`, which a test parses and compares with the defaults.
 
 mod audit;
+mod federation;
 mod file;
 mod kek;
+mod limits;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use taskpass_broker::Limits;
-use taskpass_server::{CheckpointExport, HttpTls, TransportLimits};
+use taskpass_server::{CheckpointExport, FederationSettings, HttpTls, TransportLimits};
 
 use crate::errors::CliError;
 
+pub(crate) use federation::Socket;
 pub(crate) use kek::KekSource;
 
 /// A configuration that `serve` takes.
@@ -47,6 +50,10 @@ pub(crate) struct Config {
     pub(crate) oauth: Option<SocketAddr>,
     /// Where clients find it.
     pub(crate) oauth_url: Option<String>,
+    /// Whom the broker believes besides itself.
+    pub(crate) federation: FederationSettings,
+    /// The Unix socket; none unless it is configured.
+    pub(crate) unix: Option<Socket>,
     /// Limits and defaults of issuing.
     pub(crate) limits: Limits,
     /// How often the reaper looks.

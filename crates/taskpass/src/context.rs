@@ -2,7 +2,7 @@
 //!
 //! Made once, in `main`. An option goes before the environment; an empty text counts as absent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use taskpass_client::Identity;
@@ -77,10 +77,25 @@ impl Context {
     pub(crate) async fn session(&self) -> Result<Session, CliError> {
         // Both are looked at before anything is sent, the address first: it is what is missing most.
         let address = self.required_address()?;
-        let identity = self.identity()?;
-        Session::connect(&address, &identity)
-            .await
-            .map_err(|error| self.with_readiness(error))
+        let session = if address.is_socket() {
+            Session::at_socket(&address).await
+        } else if let Some(token_file) = named(self.globals.attestation_token_file.as_ref()) {
+            Session::presenting(&address, token_file, &self.anchors()?).await
+        } else {
+            Session::connect(&address, &self.identity()?).await
+        };
+        session.map_err(|error| self.with_readiness(error))
+    }
+
+    /// The anchors to know the broker by, where there is no identity to hold them.
+    fn anchors(&self) -> Result<String, CliError> {
+        let Some(path) = named(self.globals.ca.as_ref()) else {
+            return Err(
+                CliError::new("NO_ANCHORS", "the broker's anchors are not known")
+                    .hint("give --ca FILE, or set TASKPASS_CA: the ca.pem of an identity"),
+            );
+        };
+        std::fs::read_to_string(path).map_err(|error| CliError::file("read", path, error))
     }
 
     /// How much to say on standard error.
@@ -116,6 +131,11 @@ impl Context {
             _ => error,
         }
     }
+}
+
+fn named(path: Option<&PathBuf>) -> Option<&Path> {
+    path.map(PathBuf::as_path)
+        .filter(|path| !path.as_os_str().is_empty())
 }
 
 fn given(text: Option<&String>) -> Option<&str> {

@@ -6,6 +6,10 @@
 pub(crate) const ADDR: &str = "TASKPASS_ADDR";
 /// The folder of the identity by which to call.
 pub(crate) const IDENTITY: &str = "TASKPASS_IDENTITY";
+/// A token of the platform to present instead of an identity.
+pub(crate) const ATTESTATION_TOKEN_FILE: &str = "TASKPASS_ATTESTATION_TOKEN_FILE";
+/// The anchors by which the broker is known, where no identity holds them.
+pub(crate) const CA: &str = "TASKPASS_CA";
 /// The base URL of the broker's public HTTP.
 pub(crate) const HTTP: &str = "TASKPASS_HTTP";
 /// The base URL of health and metrics.

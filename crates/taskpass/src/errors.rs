@@ -11,7 +11,9 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
-use taskpass_client::{ConnectError, EnrolError, IdentityError, KeyError, Refused};
+use taskpass_client::{
+    AgentError, ConnectError, EnrolError, FollowError, IdentityError, KeyError, Refused,
+};
 
 /// A command failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,22 @@ pub(crate) enum CliError {
     /// The broker refused, or the call to it failed.
     #[error("{}", .0.message)]
     Refused(Box<Refused>),
+    /// Several things are wrong at once.
+    #[error("{message}")]
+    Faulty {
+        /// The reason, such as `INVALID_REGISTRY`.
+        reason: &'static str,
+        /// What happened.
+        message: String,
+        /// Each of them: where, and what.
+        faults: Vec<(String, String)>,
+    },
+    /// The command that was run ended, or was ended, with this code; what there is to say was said.
+    #[error("the command ended with {code}")]
+    Ended {
+        /// Ours, too.
+        code: u8,
+    },
     /// Whoever read standard output has stopped: not worth a word.
     #[error("standard output was closed")]
     OutputClosed,
@@ -86,8 +104,9 @@ impl CliError {
     /// The reason, for scripts.
     pub(crate) fn reason(&self) -> &str {
         match self {
-            Self::Local { reason, .. } => reason,
+            Self::Local { reason, .. } | Self::Faulty { reason, .. } => reason,
             Self::Refused(refused) => &refused.reason,
+            Self::Ended { .. } => "ENDED",
             Self::OutputClosed => "OUTPUT_CLOSED",
         }
     }
@@ -122,7 +141,7 @@ impl From<ConnectError> for CliError {
         let reason = match &error {
             ConnectError::Address { .. } => "INVALID_ADDRESS",
             ConnectError::Anchors => "INVALID_ANCHORS",
-            ConnectError::Tls(_) => "INVALID_IDENTITY",
+            ConnectError::Tls(_) | ConnectError::IdentityAtSocket => "INVALID_IDENTITY",
             ConnectError::Unreachable { .. } => "UNREACHABLE",
         };
         flattened(reason, error)
@@ -132,6 +151,30 @@ impl From<ConnectError> for CliError {
 impl From<KeyError> for CliError {
     fn from(error: KeyError) -> Self {
         flattened("KEY_ERROR", error)
+    }
+}
+
+impl From<FollowError> for CliError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Identity(error) => error.into(),
+            FollowError::Connect(error) => error.into(),
+        }
+    }
+}
+
+impl From<AgentError> for CliError {
+    fn from(error: AgentError) -> Self {
+        match error {
+            AgentError::Connect(error) => error.into(),
+            AgentError::Refused(refused) => refused.into(),
+            AgentError::Key(error) => error.into(),
+            error @ AgentError::Scope(_) => flattened("INVALID_SCOPE", error),
+            error @ AgentError::Deadline => flattened("TASK_NOT_ACTIVE", error),
+            error @ (AgentError::Certificate(_) | AgentError::Answer { .. }) => {
+                flattened("BAD_REPLY", error)
+            }
+        }
     }
 }
 

@@ -22,22 +22,27 @@ const MAX_FILE: u64 = 256 * 1024;
 
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
+    read_up_to(path, MAX_FILE)
+}
+
+/// Reads a file of at most so many bytes, or standard input for `-`.
+pub(crate) fn read_up_to(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, CliError> {
     let bytes = if path == Path::new("-") {
-        limited(io::stdin().lock())
+        limited(io::stdin().lock(), most)
     } else {
-        std::fs::File::open(path).and_then(limited)
+        std::fs::File::open(path).and_then(|file| limited(file, most))
     };
     let bytes = bytes.map_err(|error| CliError::file("read", path, error))?;
-    if bytes.len() as u64 > MAX_FILE {
-        let message = format!("{} is larger than {MAX_FILE} bytes", path.display());
+    if bytes.len() as u64 > most {
+        let message = format!("{} is larger than {most} bytes", path.display());
         return Err(CliError::new("FILE_ERROR", message));
     }
     Ok(bytes)
 }
 
-fn limited(reader: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
+fn limited(reader: impl Read, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
-    reader.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    reader.take(most + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

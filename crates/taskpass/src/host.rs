@@ -1,7 +1,9 @@
 //! Running a broker in this process: from a folder to listeners, until a signal.
 
 mod layout;
+mod manager;
 mod seed;
+pub(crate) mod socket;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::context::Context;
 use crate::errors::CliError;
 
 pub(crate) use layout::Layout;
+pub(crate) use manager::Inherited;
 pub(crate) use seed::sample;
 
 /// A broker that runs in this process.
@@ -40,6 +43,30 @@ pub(crate) struct Opening {
 
 /// Opens the store of a folder.
 pub(crate) fn open_store(
+    context: &Context,
+    layout: &Layout,
+    cache_bytes: usize,
+    outbox_limit: u64,
+) -> Result<Batched<RedbBackend>, CliError> {
+    if layout.restoring().exists() {
+        return Err(CliError::new(
+            "STORE_UNFINISHED",
+            format!("restoring {} was cut off", layout.folder().display()),
+        )
+        .hint("run the same `taskpass restore` again; it begins anew"));
+    }
+    open_options(context, layout, cache_bytes, outbox_limit)
+}
+
+/// Opens the store of a folder that is being restored.
+pub(crate) fn open_unfinished(
+    context: &Context,
+    layout: &Layout,
+) -> Result<Batched<RedbBackend>, CliError> {
+    open_options(context, layout, 64 << 20, 200_000)
+}
+
+fn open_options(
     context: &Context,
     layout: &Layout,
     cache_bytes: usize,
@@ -113,6 +140,13 @@ impl Host {
             limits: opening.limits,
         };
         let broker = Broker::open(deps).await.map_err(open_error)?;
+        if let Some(at) = broker.sealed_at() {
+            tracing::error!(
+                restored_at = %at,
+                "this broker was restored from a backup and is sealed: nothing is issued and no agent \
+                 enrols until an administrator unseals it (`taskpass unseal`)"
+            );
+        }
         let running = taskpass_server::start(
             Arc::clone(&broker),
             Arc::clone(&context.clock),
@@ -120,7 +154,7 @@ impl Host {
             settings,
         )
         .await
-        .map_err(|error| CliError::caused("START_FAILED", "the listeners did not start", error))?;
+        .map_err(not_started)?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             grpc = %running.grpc,
@@ -154,14 +188,18 @@ impl Host {
     /// Runs until SIGTERM or SIGINT, finishes what was begun, and closes the store. A store that
     /// fails while running ends the process with an error: what is on disk is then unknown.
     pub(crate) async fn run_until_told(self) -> Result<(), CliError> {
+        manager::ready();
+        let store = Arc::clone(&self.store);
         let told = tokio::select! {
             told = signal(|| self.running.reread()) => told,
+            never = manager::sign_of_life(|| store.stats()) => match never {},
             () = self.store.stopped() => Err(CliError::new(
                 "STORE_FAILED",
                 "the store failed to write; nothing more is acknowledged",
             )
             .hint("look at the disk, then start again: what was acknowledged is there")),
         };
+        manager::stopping();
         let in_time = self.running.stop().await;
         if !in_time {
             tracing::warn!("some requests were cut off: they took longer than the grace");
@@ -170,6 +208,17 @@ impl Host {
         self.store.close().await;
         told
     }
+}
+
+fn not_started(error: taskpass_server::StartError) -> CliError {
+    if let taskpass_server::StartError::Log(log @ taskpass_broker::Error::RolledBack(_)) = &error {
+        let why = std::error::Error::source(log).map_or(String::new(), ToString::to_string);
+        return CliError::new("STORE_ROLLED_BACK", format!("{log}: {why}")).hint(
+            "stop here: revocations would be forgotten. Put the newer store back, or use `taskpass \
+             restore` with a backup and this audit folder as --log",
+        );
+    }
+    CliError::caused("START_FAILED", "the listeners did not start", error)
 }
 
 fn open_error(error: taskpass_broker::OpenError) -> CliError {

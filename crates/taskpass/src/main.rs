@@ -14,6 +14,7 @@ mod host;
 mod http;
 mod logging;
 mod output;
+mod registry_file;
 mod session;
 mod values;
 mod view;
@@ -25,7 +26,7 @@ use clap::Parser as _;
 use taskpass_core::rng::SystemRng;
 use taskpass_core::time::SystemClock;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::errors::CliError;
 
@@ -36,6 +37,11 @@ fn main() -> ExitCode {
         Arc::new(SystemClock::new()),
         Arc::new(SystemRng::new()),
     );
+    if let Command::ExecChild(args) = &cli.command {
+        let (error, code) = commands::run::exec(args);
+        context.output.fail(&error);
+        return ExitCode::from(code);
+    }
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -43,6 +49,7 @@ fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(commands::run(&context, cli.command)));
     match outcome {
         Ok(()) | Err(CliError::OutputClosed) => ExitCode::SUCCESS,
+        Err(CliError::Ended { code }) => ExitCode::from(code),
         Err(error) => {
             context.output.fail(&error);
             ExitCode::FAILURE

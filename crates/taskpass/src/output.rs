@@ -147,6 +147,17 @@ impl Output {
         complain(&view.text(&self.ink(io::stderr().is_terminal())));
     }
 
+    /// Says something beside the result, on standard error, in the format that was asked for.
+    pub(crate) fn tell(&self, view: &impl View) {
+        match self.format {
+            Format::Table => self.aside(view),
+            Format::Json => match serde_json::to_string(view) {
+                Ok(line) => complain(&format!("{line}\n")),
+                Err(_) => self.aside(view),
+            },
+        }
+    }
+
     /// Says that a command failed.
     pub(crate) fn fail(&self, error: &CliError) {
         complain(&error.render(&self.ink(io::stderr().is_terminal()), self.verbose));

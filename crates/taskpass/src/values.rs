@@ -3,6 +3,8 @@
 //! The broker judges them again; here they are refused early, with the same reasons. What has no
 //! form of its own (names, ids, purposes) goes to the broker as it is.
 
+mod limits;
+
 use std::collections::HashMap;
 
 use taskpass_api::v1;
@@ -16,12 +18,19 @@ use taskpass_log::name::ParseLogNameError;
 
 use crate::errors::CliError;
 
-/// A lifetime of at most `max`, for the wire.
-pub(crate) fn ttl(text: &str, max: Ttl) -> Result<prost_types::Duration, CliError> {
+pub(crate) use limits::limits;
+
+/// A lifetime of at most `max`.
+pub(crate) fn life(text: &str, max: Ttl) -> Result<Ttl, CliError> {
     let refused =
         |error: taskpass_core::ttl::TtlError| CliError::new("INVALID_TTL", error.to_string());
     let asked: Ttl = text.trim().parse().map_err(refused)?;
-    let duration = Ttl::new(asked.duration(), max).map_err(refused)?.duration();
+    Ttl::new(asked.duration(), max).map_err(refused)
+}
+
+/// A lifetime of at most `max`, for the wire.
+pub(crate) fn ttl(text: &str, max: Ttl) -> Result<prost_types::Duration, CliError> {
+    let duration = life(text, max)?.duration();
     Ok(prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
@@ -178,8 +187,25 @@ pub(crate) fn labels(texts: &[String]) -> Result<HashMap<String, String>, CliErr
     Ok(labels)
 }
 
-/// An instant, a day, or a time from `now`.
+/// When an agent's registration ends: an instant, a day, or a time from `now`.
 pub(crate) fn valid_until(text: &str, now: Timestamp) -> Result<prost_types::Timestamp, CliError> {
+    ahead(text, now, "INVALID_VALID_UNTIL")
+}
+
+/// When observing a target ends. How far ahead that may be is the broker's to say.
+pub(crate) fn observe_until(
+    text: &str,
+    now: Timestamp,
+) -> Result<prost_types::Timestamp, CliError> {
+    ahead(text, now, "INVALID_OBSERVE_UNTIL")
+}
+
+/// An instant, a day, or a time from `now`.
+fn ahead(
+    text: &str,
+    now: Timestamp,
+    reason: &'static str,
+) -> Result<prost_types::Timestamp, CliError> {
     let text = text.trim();
     let day = || Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z"));
     let from_now = || {
@@ -189,12 +215,26 @@ pub(crate) fn valid_until(text: &str, now: Timestamp) -> Result<prost_types::Tim
     let at = Timestamp::parse_rfc3339(text)
         .or_else(day)
         .or_else(from_now)
-        .ok_or_else(|| CliError::new("INVALID_VALID_UNTIL", format!("`{text}` is no instant")))?;
+        .ok_or_else(|| CliError::new(reason, format!("`{text}` is no instant")))?;
     if at <= now {
         let message = format!("`{text}` is not in the future");
-        return Err(CliError::new("INVALID_VALID_UNTIL", message));
+        return Err(CliError::new(reason, message));
     }
     Ok(wire_time(at))
+}
+
+/// An instant or a day, whenever it is: what a file says must not mean something else tomorrow.
+pub(crate) fn fixed_instant(text: &str) -> Result<prost_types::Timestamp, CliError> {
+    let text = text.trim();
+    Timestamp::parse_rfc3339(text)
+        .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")))
+        .map(wire_time)
+        .ok_or_else(|| {
+            let message = format!(
+                "`{text}` is no instant; write 2027-01-31T00:00:00Z or 2027-01-31, not a time from now"
+            );
+            CliError::new("INVALID_VALID_UNTIL", message)
+        })
 }
 
 /// An instant, a day, or how long before `now`.
@@ -227,7 +267,7 @@ pub(crate) fn log(text: &str) -> Result<LogName, CliError> {
 }
 
 /// An instant for the wire.
-fn wire_time(at: Timestamp) -> prost_types::Timestamp {
+pub(crate) fn wire_time(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: i64::try_from(at.secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(at.millis() % 1000 * 1_000_000).unwrap_or(0),

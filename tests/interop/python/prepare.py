@@ -21,7 +21,7 @@ def register():
     taskpass("target", "register", ARCHIVE, "--risk", "low", "--scope", "files:read=read", "--token-alg", "EdDSA")
     taskpass("target", "register", CLOUD, "--risk", "low", "--scope", "assume=read", "--token-profile", "cloud")
     granted = [word for target, scope in SCOPES.items() for word in ("--scope", f"{target}#{scope}")]
-    taskpass("agent", "update", "invoice-bot", *granted, "--label", "svid=allowed")
+    taskpass("agent", "update", "invoice-bot", *granted, "--label", "svid=allowed", "--reason", "interoperability")
     return granted
 
 

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use taskpass_core::Timestamp;
 use taskpass_core::audit::{Entry, EntryKind, LogFacts, Outcome};
 use taskpass_log::files::{Disk, Files as _};
-use taskpass_log::{LogName, NoteKey, Origin, Reader, State, TileLog};
-use taskpass_token::PublicKey;
+use taskpass_log::writer::OpenError;
+use taskpass_log::{Checkpoint, LogName, NoteKey, Origin, Reader, State, TileLog};
 
 use super::{Archiver, OpenLog, aside, retention};
 use crate::entry;
 use crate::error::Error;
+use crate::restore::{Mark, note_key};
 
 /// The on-disk key of a log is not the one that would sign it.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +35,33 @@ struct UnknownLog {
     log: LogName,
 }
 
+/// The log goes on beyond what the backup knows of it.
+#[derive(Debug, thiserror::Error)]
+#[error("log {log} is here, and is longer than the restored store knows; restore with it as --log")]
+struct WentOn {
+    log: LogName,
+}
+
 impl Archiver {
     /// Closes the log before, whose last entry must be under a published checkpoint, and opens that
     /// of `month`. Returns its first entry, which is to be appended before any other.
-    pub(super) async fn begin(&mut self, month: LogName, now: Timestamp) -> Result<Bytes, Error> {
+    ///
+    /// The first log of a restored store goes on from the checkpoint that is remembered in `mark`.
+    pub(super) async fn begin(
+        &mut self,
+        month: LogName,
+        mark: Option<Mark>,
+        now: Timestamp,
+    ) -> Result<Bytes, Error> {
         let previous = if self.open.is_some() {
             self.publish().await?;
-            self.published.borrow().clone()
+            let signed = self.published.borrow().clone();
+            signed.map(|signed| signed.checkpoint)
+        } else if let Some(mark) = mark {
+            let root = self.settings.folder.clone();
+            let remembered = mark.clone();
+            aside(move || not_gone_on(&root, &remembered)).await?;
+            mark.previous
         } else {
             None
         };
@@ -58,7 +79,7 @@ impl Archiver {
         let mut first = Entry::new(id, now, EntryKind::Log, Outcome::Done);
         first.log = Some(LogFacts {
             origin: origin.to_string(),
-            previous: previous.map(|signed| signed.checkpoint),
+            previous,
         });
         tracing::info!(log = %month, %origin, "a log begins");
         entry::to_json(&first)
@@ -73,14 +94,32 @@ impl Archiver {
 
     /// The public key by which the checkpoints of `origin` are checked.
     pub(super) fn note_key(&self, origin: &Origin) -> Result<NoteKey, Error> {
-        match self.broker.issuer().checkpoint_key().key() {
-            PublicKey::Ed25519(key) => {
-                NoteKey::new(origin.as_str(), key.as_bytes()).map_err(Error::log)
-            }
-            PublicKey::P256(_) => Err(Error::log(io::Error::other(
-                "the key that signs checkpoints is not an Ed25519 key",
-            ))),
+        note_key(&self.broker.issuer(), origin)
+    }
+}
+
+/// A log that lies here must end where the restored one is to go on from it.
+fn not_gone_on(root: &Path, mark: &Mark) -> Result<(), Error> {
+    let (Some(log), Some(previous)) = (mark.before, &mark.previous) else {
+        return Ok(());
+    };
+    let here = Reader::open(&log.folder(root))
+        .checkpoint()
+        .map_err(Error::log)?;
+    let read = |note: &[u8]| Checkpoint::parse_unverified(note).map_err(Error::log);
+    match here {
+        Some(here) if read(&here)? != read(previous.as_bytes())? => {
+            Err(Error::RolledBack(Box::new(WentOn { log })))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Why a log did not open where the store says that it ends.
+pub(super) fn opening(error: OpenError) -> Error {
+    match error {
+        OpenError::Behind { .. } | OpenError::Forked { .. } => Error::RolledBack(Box::new(error)),
+        error => Error::log(error),
     }
 }
 
@@ -93,7 +132,7 @@ pub(super) fn clear_abandoned(root: &Path, known: Option<LogName>) -> Result<(),
             .map_err(Error::log)?
             .is_some()
         {
-            return Err(Error::log(UnknownLog { log }));
+            return Err(Error::RolledBack(Box::new(UnknownLog { log })));
         }
         retention::remove(root, log)?;
     }

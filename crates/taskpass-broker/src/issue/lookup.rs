@@ -5,22 +5,26 @@ use std::collections::BTreeSet;
 use taskpass_core::grant::{Ask, Grant};
 use taskpass_core::registry::{Registry, RowKey, State, Target, Versioned};
 use taskpass_core::task::Task;
-use taskpass_core::{AgentName, ScopeRef};
+use taskpass_core::{AgentName, OwnerName, ScopeRef};
 use taskpass_store::Guard;
 
 use super::TokenRequest;
 use crate::error::Error;
+use crate::policy::current::decided_by;
 
 /// Whether anything may be issued at all.
 pub(crate) fn check_system(registry: &Registry) -> Result<(), Error> {
-    if registry.system().state == State::Active {
+    let system = registry.system();
+    if system.sealed_at.is_some() {
+        Err(Error::BrokerSealed)
+    } else if system.state == State::Active {
         Ok(())
     } else {
         Err(Error::BrokerHalted)
     }
 }
 
-/// The guards that check again what a decision read.
+/// The guards that check again what a decision read, and by which policies it was made.
 pub(crate) fn unchanged(grant: &Grant, registry: &Registry) -> impl Iterator<Item = Guard> {
     let system = (RowKey::System, registry.version(&RowKey::System));
     grant
@@ -29,6 +33,7 @@ pub(crate) fn unchanged(grant: &Grant, registry: &Registry) -> impl Iterator<Ite
         .cloned()
         .chain(std::iter::once(system))
         .map(|(key, version)| Guard::Unchanged { key, version })
+        .chain(std::iter::once(decided_by(grant.basis())))
         .collect::<Vec<_>>()
         .into_iter()
 }
@@ -96,6 +101,12 @@ pub(super) fn within_ceiling(task: &Task, ask: &Ask) -> Result<(), Error> {
         }),
         None => Ok(()),
     }
+}
+
+/// Who answers for an agent.
+pub(crate) fn owner_of(registry: &Registry, agent: &AgentName) -> Result<OwnerName, Error> {
+    let row = registry.agent(agent).ok_or_else(|| unknown_agent(agent))?;
+    Ok(row.value.owner.clone())
 }
 
 /// An agent that is not registered is refused like one that is suspended.

@@ -23,37 +23,36 @@ pub(super) struct Bound {
     pub(super) facts: Facts,
 }
 
-/// The end of a credential's life, and what shortened it.
+/// The end of a credential's life, and what shortened it. It is within the terms of the task's agent,
+/// and of each one above it.
 pub(super) fn end(
     now: Timestamp,
     asked: Ttl,
-    agent: &Agent,
+    (agent, above): (&Agent, &[&Agent]),
     target: Option<&Target>,
     task: &Task,
     bound: Option<&Bound>,
 ) -> (Timestamp, Option<Clamp>) {
     let until = |ttl: Ttl| now.plus(ttl.duration());
-    let mut bounds = vec![
-        ttl::Bound {
-            until: agent.valid_until,
-            clamp: Clamp::AgentValidity,
-        },
-        ttl::Bound {
-            until: task.deadline_at(),
-            clamp: Clamp::TaskDeadline,
-        },
-    ];
+    let mut bounds = vec![ttl::Bound {
+        until: task.deadline_at(),
+        clamp: Clamp::TaskDeadline,
+    }];
     if let Some(ttl) = target.and_then(|target| target.max_ttl) {
         bounds.push(ttl::Bound {
             until: until(ttl),
             clamp: Clamp::Target,
         });
     }
-    if let Some(ttl) = agent.max_ttl {
+    for agent in std::iter::once(agent).chain(above.iter().copied()) {
         bounds.push(ttl::Bound {
+            until: agent.valid_until,
+            clamp: Clamp::AgentValidity,
+        });
+        bounds.extend(agent.max_ttl.map(|ttl| ttl::Bound {
             until: until(ttl),
             clamp: Clamp::Agent,
-        });
+        }));
     }
     if let Some(bound) = bound {
         bounds.push(ttl::Bound {
@@ -82,7 +81,8 @@ pub(super) fn check_life(
         }),
         Some(Clamp::AgentValidity) => Err(Error::AgentSuspended {
             agent: task.agent.to_string(),
-            why: "its registration has ended; its owner must extend `valid_until`",
+            why: "its registration, or that of an agent above it, is about to end; the owner must \
+                  extend `valid_until`",
         }),
         Some(Clamp::Certificate) => Err(NOT_OURS),
         // Lifetimes are a second or more.
@@ -165,6 +165,7 @@ mod tests {
             state: State::Active,
             created_at: Timestamp::ZERO,
             client_keys: Vec::new(),
+            limits: taskpass_core::registry::Limits::NONE,
         }
     }
 
@@ -195,11 +196,28 @@ mod tests {
             let (end, clamp) = end(
                 now,
                 asked,
-                &agent(valid_until, max),
+                (&agent(valid_until, max), &[]),
                 None,
                 &task(deadline),
                 None,
             );
+            assert_eq!((end.secs(), clamp), expected);
+        }
+    }
+
+    #[test]
+    fn no_longer_than_an_agent_above_could_have_it() {
+        let now = Timestamp::from_secs(1000);
+        let asked = Ttl::from_mins(10);
+        let own = agent(9000, Some(8));
+        for (valid_until, max, expected) in [
+            (9000, None, (1480, Some(Clamp::Agent))),
+            (9000, Some(9), (1480, Some(Clamp::Agent))),
+            (9000, Some(2), (1120, Some(Clamp::Agent))),
+            (1100, Some(2), (1100, Some(Clamp::AgentValidity))),
+        ] {
+            let above = agent(valid_until, max);
+            let (end, clamp) = end(now, asked, (&own, &[&above]), None, &task(9000), None);
             assert_eq!((end.secs(), clamp), expected);
         }
     }

@@ -50,6 +50,8 @@ pub struct IssuedToken {
     pub credential: Credential,
     /// What shortened its life.
     pub clamped_by: Option<Clamp>,
+    /// Whether no policy permits it, and it was issued because its target is only observed.
+    pub would_deny: bool,
     /// The newest rule that it was checked against.
     pub revocation_seq: u64,
 }

@@ -129,7 +129,8 @@ impl Broker {
             .await
     }
 
-    /// Where all lists of certificates are whose hour is not over: for whoever fetches them ahead.
+    /// Where all lists of certificates are whose hour is not over, and the root's own if there is one:
+    /// for whoever fetches them ahead.
     pub async fn crls(&self) -> Result<Vec<String>, ListError> {
         let now = self.clock.now();
         self.learn_places().await?;
@@ -143,6 +144,12 @@ impl Broker {
                     locations.push(issuer.crl_location(&authority.id, ListId { hour, list }));
                 }
             }
+        }
+        // A root whose key lies elsewhere has a list only if one was brought.
+        match self.root_crl().await {
+            Ok(_) => locations.push(issuer.root_crl_location()),
+            Err(ListError::Unknown) => {}
+            Err(error) => return Err(error),
         }
         Ok(locations)
     }

@@ -1,5 +1,6 @@
 //! Requests as starting a task and issuing make them, put to the policies and no further.
 
+use taskpass_core::audit::Attestation;
 use taskpass_core::grant::Ask;
 use taskpass_core::registry::{Agent, Registry, Target, Versioned};
 use taskpass_core::ttl::{MAX_CERTIFICATE_TTL, MAX_TOKEN_TTL};
@@ -15,8 +16,7 @@ use crate::start::check_purpose;
 /// What stands for a purpose where none is supposed.
 const SOME_PURPOSE: &str = "unstated";
 
-/// How agents prove themselves, in the words of the context; first by an identity certificate.
-const ATTESTATIONS: [&str; 2] = [MTLS, "private_key_jwt"];
+/// How agents prove themselves where nothing else is supposed: by an identity certificate.
 const MTLS: &str = "mtls";
 
 /// What a supposed request says of itself.
@@ -61,9 +61,12 @@ pub struct Explained {
 impl Terms {
     pub(super) fn check(&self) -> Result<(), Error> {
         if let Some(method) = &self.attestation
-            && !ATTESTATIONS.contains(&method.as_str())
+            && !Attestation::METHODS.contains(&method.as_str())
         {
-            return Err(Error::field("attestation", ATTESTATIONS.join(" or ")));
+            return Err(Error::field(
+                "attestation",
+                Attestation::METHODS.join(" or "),
+            ));
         }
         match &self.purpose {
             Some(purpose) => check_purpose(purpose),

@@ -111,6 +111,7 @@ struct Recorded {
     id: String,
     kind: String,
     agent: Option<String>,
+    subject: Option<String>,
     purpose: Option<String>,
     attestation: Option<RecordedAttestation>,
     #[serde(default)]
@@ -141,6 +142,21 @@ impl Recorded {
         serde_json::from_slice(json).ok()
     }
 
+    /// The agent that was asked about, and what stands above its task: the entry's own, or, of a
+    /// denial under a task that was handed on, the one above that was denied.
+    fn denied(&self) -> Option<(&str, &[RecordedAncestor])> {
+        let subject = self.subject.as_deref();
+        let Some(other) = subject.and_then(|subject| subject.strip_prefix("agent ")) else {
+            return Some((self.agent.as_deref()?, &self.ancestors));
+        };
+        let at = self
+            .ancestors
+            .iter()
+            .position(|above| above.agent == other)?;
+        let above = self.ancestors.get(at.saturating_add(1)..)?;
+        Some((other, above))
+    }
+
     /// The same request, to be made again. Of a certificate the entry does not say the profile: the
     /// plain one is supposed.
     fn supposed(self, limits: &Limits) -> Option<Supposed> {
@@ -151,16 +167,22 @@ impl Recorded {
             .map(|scope| scope.parse().ok())
             .collect();
         let kind: EntryKind = self.kind.parse().ok()?;
-        let (ask, from) = match kind {
-            EntryKind::TaskStart => (Ask::Scopes(scopes?), self.ancestors.first()),
-            EntryKind::Token => (Ask::Scopes(scopes?), None),
-            EntryKind::Certificate => (Ask::Certificate, None),
+        let ask = match kind {
+            EntryKind::TaskStart | EntryKind::Token => Ask::Scopes(scopes?),
+            EntryKind::Certificate => Ask::Certificate,
             _ => return None,
         };
-        let from: Option<AgentName> = match from {
-            Some(ancestor) => Some(ancestor.agent.parse().ok()?),
-            None => None,
-        };
+        let (agent, above) = self.denied()?;
+        let from = above.first().map(|ancestor| ancestor.agent.as_str());
+        // A child of one's own is asked about when it starts; a hand-over each time, but no certificate.
+        let starts = matches!(kind, EntryKind::TaskStart) && above.len() == self.ancestors.len();
+        let from = from.filter(|from| match ask {
+            Ask::Scopes(_) => starts || *from != agent,
+            Ask::Certificate | Ask::Svid => false,
+        });
+        let from: Option<AgentName> = from.map(str::parse).transpose().ok()?;
+        let depth = above.len();
+        let agent: AgentName = agent.parse().ok()?;
         let ttl = self.asked.ttl.and_then(|secs| {
             let duration = Duration::try_from_secs_f64(secs).ok()?;
             Ttl::new(duration, MAX_TASK_TTL).ok()
@@ -168,10 +190,10 @@ impl Recorded {
         // Where it asked for none, the default of its kind applied.
         let default = matches!(kind, EntryKind::Token).then_some(limits.token_ttl);
         Some(Supposed {
-            agent: self.agent?.parse().ok()?,
+            agent,
             ask,
             from,
-            depth: self.ancestors.len(),
+            depth,
             terms: Terms {
                 purpose: self.purpose,
                 ttl: ttl.or(default),

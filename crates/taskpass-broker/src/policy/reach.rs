@@ -36,6 +36,8 @@ pub struct Reach {
     pub refused: Option<&'static str>,
     /// The policies that determine it.
     pub policies: Vec<String>,
+    /// Whether it can only because its target is observed.
+    pub would_deny: bool,
 }
 
 /// Which answers are wanted.
@@ -198,7 +200,11 @@ impl Moment<'_> {
         access: Access,
         terms: &Terms,
     ) -> Reach {
-        let (refused, policies) = self.steps(agent, target, scope, access, terms);
+        let Steps {
+            refused,
+            policies,
+            would_deny,
+        } = self.steps(agent, target, scope, access, terms);
         Reach {
             agent: agent.value.name.clone(),
             scope: scope.clone(),
@@ -206,6 +212,7 @@ impl Moment<'_> {
             registered: agent.value.scopes.contains(scope),
             refused,
             policies: policies.into_iter().collect(),
+            would_deny,
         }
     }
 
@@ -217,9 +224,9 @@ impl Moment<'_> {
         scope: &ScopeRef,
         access: Access,
         terms: &Terms,
-    ) -> (Option<&'static str>, BTreeSet<String>) {
+    ) -> Steps {
         if let Some(reason) = self.refused_before(&agent.value) {
-            return (Some(reason), BTreeSet::new());
+            return Steps::refused(reason);
         }
         let lives = self.lives(terms);
         let ask = |ttl| {
@@ -240,19 +247,20 @@ impl Moment<'_> {
         // Issuing looks for the target before it asks; starting a task leaves it to the policies.
         if denied(&said).is_none() {
             if target.value.state != State::Active {
-                return (Some("TARGET_NOT_ACTIVE"), BTreeSet::new());
+                return Steps::refused("TARGET_NOT_ACTIVE");
             }
             said.push(ask(lives.token));
         }
         match denied(&said) {
-            Some(denied) => {
-                let policies = denied.policies.iter().cloned();
-                (Some("POLICY_DENIED"), policies.collect())
-            }
-            None => (
-                None,
-                said.into_iter().flat_map(|said| said.policies).collect(),
-            ),
+            Some(denied) => Steps {
+                policies: denied.policies.iter().cloned().collect(),
+                ..Steps::refused("POLICY_DENIED")
+            },
+            None => Steps {
+                refused: None,
+                would_deny: said.iter().any(|said| said.would_deny),
+                policies: said.into_iter().flat_map(|said| said.policies).collect(),
+            },
         }
     }
 
@@ -266,6 +274,23 @@ impl Moment<'_> {
             terms,
             ttl: self.lives(terms).certificate,
         })
+    }
+}
+
+/// What the way to a token came to.
+struct Steps {
+    refused: Option<&'static str>,
+    policies: BTreeSet<String>,
+    would_deny: bool,
+}
+
+impl Steps {
+    fn refused(reason: &'static str) -> Self {
+        Self {
+            refused: Some(reason),
+            policies: BTreeSet::new(),
+            would_deny: false,
+        }
     }
 }
 

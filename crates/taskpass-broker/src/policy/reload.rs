@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use taskpass_core::Timestamp;
 use taskpass_core::audit::{Entry, EntryKind, Outcome};
 use taskpass_core::secret::Sha256;
-use taskpass_policy::{LoadError, PolicySet, Sources};
-use taskpass_store::{Change, Commit, Lane, MetaKey};
+use taskpass_policy::{LoadError, Sources};
+use taskpass_store::{Change, MetaKey};
 
 use crate::archive::aside;
 use crate::broker::Broker;
@@ -71,7 +71,7 @@ impl PolicyDirectory {
             Ok(sources) => Found::Texts(sources.hash()),
             Err(error) => Found::Nothing(error.to_string()),
         };
-        if found == Found::Texts(broker.policy_hash()) {
+        if found == Found::Texts(broker.policy_hash()) && !broker.policies_in_doubt() {
             (self.last, self.refused) = (None, None);
             return Ok(Looked::Same);
         }
@@ -99,22 +99,6 @@ impl PolicyDirectory {
 }
 
 impl Broker {
-    /// Records that `set` comes into force, and puts it there.
-    pub(crate) async fn put_in_force(&self, set: PolicySet) -> Result<(), Error> {
-        let now = self.background_now();
-        let hash = set.hash();
-        let mut commit = Commit::new(now).in_lane(Lane::Background);
-        for change in self.came_into_force(now, hash)? {
-            commit = commit.change(change);
-        }
-        self.commit(commit).await.map_err(Error::from_commit)?;
-        let before = self.policy_hash();
-        tracing::info!(policy_set = %hash, %before, policies = set.policy_ids().len(), "policies are in force");
-        self.policy.replace(set);
-        self.metrics.policy_loads.one();
-        Ok(())
-    }
-
     fn refuse_policies(&self, error: &LoadError) {
         self.metrics.policy_refusals.one();
         tracing::error!(

@@ -1,5 +1,8 @@
 mod agreement;
+mod current;
 mod decisions;
+mod observe;
+mod operators;
 mod reload;
 
 use std::path::PathBuf;
@@ -28,7 +31,7 @@ fn shipped_and(extra: &str) -> PolicySet {
             (name, std::fs::read_to_string(path).unwrap())
         })
         .collect();
-    assert_eq!(files.len(), 5);
+    assert_eq!(files.len(), 6);
     files.push(("extra.cedar".into(), extra.into()));
     PolicySet::from_sources(&schema(), &files).unwrap()
 }

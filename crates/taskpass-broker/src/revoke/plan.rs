@@ -7,7 +7,7 @@ use taskpass_core::registry::{Registry, Row, RowKey, State, System};
 use taskpass_core::revocation::Selector;
 use taskpass_core::task::{EndReason, Ended};
 use taskpass_core::{AgentName, CredentialId, DecisionId, OwnerName, TargetUri, TaskId, Timestamp};
-use taskpass_store::{Change, Counter, Guard};
+use taskpass_store::{Change, Counter, Guard, MetaKey, registry_version_value};
 
 use super::describe::Named;
 use super::taint::Which;
@@ -37,6 +37,22 @@ pub(super) struct Plan {
     pub(super) named: Option<Named>,
 }
 
+/// How what an owner's agents hold is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Count {
+    /// One by one, as far as that goes.
+    Look,
+    /// By the counters' bound: somebody changes the registry faster than things can be looked at.
+    Bound,
+}
+
+impl Count {
+    /// That of an attempt, the first of which is 0.
+    pub(super) const fn at(attempt: u32) -> Self {
+        if attempt < 2 { Self::Look } else { Self::Bound }
+    }
+}
+
 impl Broker {
     /// Works out what `request` will change, and `id` will record.
     pub(super) async fn plan(
@@ -44,27 +60,31 @@ impl Broker {
         registry: &Registry,
         request: &Revoke,
         id: DecisionId,
-        now: Timestamp,
+        (now, count): (Timestamp, Count),
     ) -> Result<Plan, Error> {
         let suspend = !request.no_suspend;
         match &request.what {
             RevokeWhat::Credential(id) => self.plan_credential(*id, now).await,
             RevokeWhat::Task(id) => self.plan_task(*id, now).await,
             RevokeWhat::Agent(name) => {
-                let mut plan = Plan::default();
-                self.plan_agent(registry, name, suspend, now, &mut plan)
-                    .await?;
+                let live = self.live_of_agents(std::slice::from_ref(name), now).await?;
+                let mut plan = Plan {
+                    live: Some(live),
+                    ..Plan::default()
+                };
+                plan_agent(registry, name, suspend, &mut plan)?;
                 Ok(plan)
             }
             RevokeWhat::Owner(name) => {
                 let state = suspend.then_some(State::Suspended);
-                self.plan_owner(registry, name, state, now).await
+                self.plan_owner(registry, name, state, (now, count)).await
             }
             RevokeWhat::Target(uri) => self.plan_target(registry, uri, suspend, now).await,
             RevokeWhat::Key(text) => self.plan_key(text, id, Which::OfTasks, now).await,
             RevokeWhat::Everything => {
                 let system = Row::System(System {
                     state: State::Suspended,
+                    ..registry.system()
                 });
                 Ok(Plan {
                     drafts: vec![(Selector::Everything, None, None)],
@@ -116,69 +136,40 @@ impl Broker {
         })
     }
 
-    async fn plan_agent(
-        &self,
-        registry: &Registry,
-        name: &AgentName,
-        suspend: bool,
-        now: Timestamp,
-        plan: &mut Plan,
-    ) -> Result<(), Error> {
-        let key = RowKey::Agent(name.clone());
-        let row = registry
-            .agent(name)
-            .ok_or_else(|| Error::EntryNotFound { key: key.clone() })?;
-        plan.drafts
-            .push((Selector::Agent(name.clone()), None, None));
-        plan.changes
-            .push(Change::VoidEnrolments(Principal::Agent(name.clone())));
-        let live = self.live_of_agent(name, now).await?;
-        plan.live = Some(plan.live.map_or(live, |sum| sum.and(live)));
-        // The rule is forgotten once every certificate that it matches has ended; registered keys last
-        // longer, so they go now.
-        let has_keys = !row.value.client_keys.is_empty();
-        if suspend || has_keys {
-            // Also of one that is suspended already: a resume must not slip in between.
-            plan.guards.push(unchanged(registry, key));
-        }
-        let suspends = suspend && row.value.state == State::Active;
-        if suspends || has_keys {
-            let mut agent = row.value.clone();
-            agent.client_keys.clear();
-            if suspends {
-                agent.state = State::Suspended;
-            }
-            plan.rows.push(Row::Agent(agent));
-        }
-        Ok(())
-    }
-
     /// One rule for each agent of the owner, so that verifiers need not know who owns whom.
     async fn plan_owner(
         &self,
         registry: &Registry,
         name: &OwnerName,
         state: Option<State>,
-        now: Timestamp,
+        (now, count): (Timestamp, Count),
     ) -> Result<Plan, Error> {
         let key = RowKey::Owner(name.clone());
         let row = registry
             .owner(name)
             .ok_or_else(|| Error::EntryNotFound { key: key.clone() })?;
-        let mut plan = Plan {
-            owner: Some(name.clone()),
-            live: Some(Live::NONE),
-            ..Plan::default()
-        };
-        // An agent that is registered meanwhile checks the owner's version in its own commit.
-        plan.guards.push(unchanged(registry, key));
         let agents: Vec<_> = registry
             .agents_of(name)
             .map(|row| row.value.name.clone())
             .collect();
+        let live = match count {
+            Count::Look => self.live_of_agents(&agents, now).await?,
+            Count::Bound => Live::at_most(self.bound_of_agents(&agents, now).await?),
+        };
+        let mut plan = Plan {
+            owner: Some(name.clone()),
+            live: Some(live),
+            ..Plan::default()
+        };
+        // An agent that comes to the owner after this checks the owner's version in its own commit; of
+        // one that came before, and is not known here yet, only the version of the whole tells.
+        plan.guards.push(unchanged(registry, key));
+        plan.guards.push(Guard::MetaIs {
+            key: MetaKey::RegistryVersion,
+            value: registry_version_value(registry.version_of_all()),
+        });
         for agent in &agents {
-            self.plan_agent(registry, agent, false, now, &mut plan)
-                .await?;
+            plan_agent(registry, agent, false, &mut plan)?;
             plan.guards
                 .push(unchanged(registry, RowKey::Agent(agent.clone())));
         }
@@ -219,6 +210,39 @@ impl Broker {
         }
         Ok(plan)
     }
+}
+
+fn plan_agent(
+    registry: &Registry,
+    name: &AgentName,
+    suspend: bool,
+    plan: &mut Plan,
+) -> Result<(), Error> {
+    let key = RowKey::Agent(name.clone());
+    let row = registry
+        .agent(name)
+        .ok_or_else(|| Error::EntryNotFound { key: key.clone() })?;
+    plan.drafts
+        .push((Selector::Agent(name.clone()), None, None));
+    plan.changes
+        .push(Change::VoidEnrolments(Principal::Agent(name.clone())));
+    // The rule is forgotten once every certificate that it matches has ended; registered keys last
+    // longer, so they go now.
+    let has_keys = !row.value.client_keys.is_empty();
+    if suspend || has_keys {
+        // Also of one that is suspended already: a resume must not slip in between.
+        plan.guards.push(unchanged(registry, key));
+    }
+    let suspends = suspend && row.value.state == State::Active;
+    if suspends || has_keys {
+        let mut agent = row.value.clone();
+        agent.client_keys.clear();
+        if suspends {
+            agent.state = State::Suspended;
+        }
+        plan.rows.push(Row::Agent(agent));
+    }
+    Ok(())
 }
 
 /// The guard that a row still is as it was read.

@@ -3,6 +3,7 @@
 use taskpass_core::audit::Cause;
 use taskpass_core::key::{KeyId, KeyPurpose, KeyState};
 use taskpass_core::revocation::Selector;
+use taskpass_core::verb::Verb;
 use taskpass_core::{DecisionId, Timestamp};
 use taskpass_issuer::KeyView;
 use taskpass_issuer::rotation::{self, TaintError};
@@ -58,6 +59,9 @@ impl Broker {
             let registry = self.registry.load_full();
             let id = self.decision_id(now);
             let plan = self.plan_key(key, id, Which::Any, now).await?;
+            let caller = &self
+                .let_revoke(caller, Verb::TaintKey, &registry, &request, &plan, now)
+                .await?;
             let live = plan.live.unwrap_or(Live::NONE);
             let next = plan.changes.iter().find_map(|change| match change {
                 Change::PutKey(record)
@@ -72,11 +76,12 @@ impl Broker {
                 .commit_plan(caller, &request, id, &registry, plan, now)
                 .await;
             match committed {
-                Ok(seq) => {
+                Ok(committed) => {
+                    let seq = super::newest(&committed);
                     self.reload_keys().await?;
                     return Ok(Tainted { seq, live, next });
                 }
-                Err(Attempt::Again) => self.reload_registry().await?,
+                Err(Attempt::Again) => self.read_again().await?,
                 Err(Attempt::Failed(error)) => return Err(error),
             }
         }

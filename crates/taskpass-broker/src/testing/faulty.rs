@@ -10,6 +10,7 @@ use taskpass_core::key::KeyRecord;
 use taskpass_core::registry::{Row, Versioned};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
+use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 use taskpass_store::{
     ArchiveCursor, Birth, Change, Commit, CommitError, Committed, Counter, LeasedPlaces, MetaKey,
@@ -148,6 +149,10 @@ impl Store for Faulty {
         limit: usize,
     ) -> Result<Page<Task>, StoreError> {
         self.inner.children(parent, after, limit).await
+    }
+
+    async fn ties(&self, after: Option<TaskId>, limit: usize) -> Result<Page<Tie>, StoreError> {
+        self.inner.ties(after, limit).await
     }
 
     async fn credential(&self, id: CredentialId) -> Result<Option<Credential>, StoreError> {

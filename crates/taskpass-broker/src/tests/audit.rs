@@ -216,7 +216,7 @@ async fn a_filter_names_only_what_there_is() {
                 agent: Some("No Name".into()),
                 ..Filter::default()
             },
-            "INVALID_FIELD",
+            "INVALID_AGENT",
             "lower-case",
         ),
         (

@@ -1,3 +1,4 @@
+use taskpass_core::audit::Attestation;
 use taskpass_core::identity::Principal;
 use taskpass_core::secret::Sha256;
 
@@ -52,7 +53,7 @@ async fn revoking_the_agent_voids_what_is_pending_and_what_it_holds() {
         .unwrap();
     let proved = |key: Sha256| Proved {
         principal: reader(),
-        key,
+        attestation: Attestation::Mtls { key },
         issued_at: line.current.issued_at,
         expires_at: line.current.expires_at,
         issued_by: None,
@@ -91,7 +92,9 @@ async fn an_identity_ends_by_the_clock() {
         .unwrap();
     let proved = Proved {
         principal: reader(),
-        key: line.current.key,
+        attestation: Attestation::Mtls {
+            key: line.current.key,
+        },
         issued_at: line.current.issued_at,
         expires_at: line.current.expires_at,
         issued_by: None,
@@ -113,7 +116,10 @@ async fn a_key_that_two_holders_had_does_not_enrol_again() {
         .unwrap()
         .unwrap();
     let caller = crate::Standing {
-        key: line.current.key,
+        decision: None,
+        attestation: Attestation::Mtls {
+            key: line.current.key,
+        },
         ..crate::testing::as_agent("reader")
     };
     let second = csr();
@@ -139,8 +145,107 @@ async fn somebody_can_be_stopped_while_the_clock_is_not_trusted() {
     assert!(!t.broker.clock_is_safe());
     let ledger = RowKey::Verifier("ledger".parse().unwrap());
     let row = t.broker.suspend(&ops(), ledger, "stolen").await.unwrap();
-    let taskpass_core::registry::Row::Verifier(verifier) = row.value else {
+    let taskpass_core::registry::Row::Verifier(verifier) = row.value.clone() else {
         panic!("another kind");
     };
     assert_eq!(verifier.state, State::Suspended);
+}
+
+/// What happens to a line, and whether it ends: each step names the certificate that calls, by its
+/// place, and the signing request that it brings, by its number.
+#[tokio::test]
+async fn only_a_second_successor_of_one_generation_is_a_theft() {
+    for (what, steps, theft) in [
+        (
+            "each renews in its turn",
+            &[(0, 1), (1, 2), (2, 3)][..],
+            false,
+        ),
+        (
+            "lost replies and retries",
+            &[(0, 1), (0, 1), (0, 1), (1, 2), (1, 2)],
+            false,
+        ),
+        (
+            "a pooled connection repeats, and the next goes on",
+            &[(0, 1), (1, 2), (1, 2)],
+            false,
+        ),
+        (
+            "a copy follows after the holder did",
+            &[(0, 1), (0, 2)],
+            true,
+        ),
+        (
+            "the holder follows after a copy did",
+            &[(0, 2), (0, 1)],
+            true,
+        ),
+        ("a copy of a later one", &[(0, 1), (1, 2), (1, 3)], true),
+        ("a retry, and then a copy", &[(0, 1), (0, 1), (0, 2)], true),
+        (
+            "the holder follows after a copy did twice",
+            &[(0, 1), (1, 2), (0, 3)],
+            true,
+        ),
+        (
+            "a request that was answered long ago comes again",
+            &[(0, 1), (1, 2), (0, 1)],
+            false,
+        ),
+    ] {
+        let t = TestBroker::new().await;
+        let requests = [csr(), csr(), csr(), csr()];
+        let held = token(&t).await;
+        t.broker.enrol(&held, &requests[0]).await.unwrap();
+        let mut keys = vec![current_key(&t).await];
+        let mut outcomes = Vec::new();
+        for (by, request) in steps {
+            let caller = crate::Standing {
+                attestation: Attestation::Mtls { key: keys[*by] },
+                ..crate::testing::as_agent("reader")
+            };
+            let outcome = t.broker.renew_identity(&caller, &requests[*request]).await;
+            outcomes.push(
+                outcome
+                    .map(|enrolled| enrolled.generation)
+                    .map_err(|e| e.reason()),
+            );
+            let newest = current_key(&t).await;
+            if !keys.contains(&newest) {
+                keys.push(newest);
+            }
+        }
+        let ended = outcomes.last() == Some(&Err("IDENTITY_CONFLICT"));
+        assert_eq!(ended, theft, "{what}: {outcomes:?}");
+        assert!(
+            outcomes.iter().rev().skip(1).all(Result::is_ok),
+            "{what}: {outcomes:?}"
+        );
+        // Of a theft both ends of the line are told, and nobody else is.
+        let line = taskpass_store::Store::identity(&*t.store, &reader()).await;
+        let line = line.unwrap().unwrap();
+        assert_eq!(line.broken_at.is_some(), theft, "{what}");
+        for key in [Some(line.current.key), line.previous.map(|link| link.key)] {
+            let Some(key) = key else { continue };
+            let accepted = line.standing(key, t.now());
+            assert_eq!(
+                accepted == taskpass_core::identity::Standing::Refused,
+                theft,
+                "{what}"
+            );
+        }
+        let entries = taskpass_store::Store::outbox(&*t.store, usize::MAX)
+            .await
+            .unwrap();
+        let alerts = entries
+            .iter()
+            .filter(|entry| String::from_utf8_lossy(&entry.json).contains("\"identity.theft\""));
+        assert_eq!(alerts.count(), usize::from(theft), "{what}");
+    }
+}
+
+async fn current_key(t: &TestBroker) -> Sha256 {
+    let line = taskpass_store::Store::identity(&*t.store, &reader()).await;
+    line.unwrap().unwrap().current.key
 }

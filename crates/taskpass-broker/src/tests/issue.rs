@@ -1,4 +1,4 @@
-use taskpass_core::task::TaskState;
+use taskpass_core::task::{MAX_CHILDREN, TaskState};
 use taskpass_core::ttl::Clamp;
 
 use crate::testing::{TestBroker, as_agent, leaf};
@@ -142,6 +142,7 @@ async fn starting_again_with_one_key_is_the_same_start() {
         scopes: ["https://ledger.example#read".parse().unwrap()].into(),
         ttl: None,
         parent: None,
+        agent: None,
         idempotency_key: Some("once".into()),
     };
     let first = t
@@ -267,10 +268,17 @@ async fn completing_ends_what_lives_in_a_tree_too_large_to_be_counted() {
         .await
         .unwrap();
     let token = t.token("reader", child).await.unwrap();
-    for _ in 0..4_100 {
-        t.start_under("reader", &["read"], Some(root))
-            .await
-            .unwrap();
+    // As wide as it may be, twice.
+    let mut parents = vec![child];
+    for _ in 1..MAX_CHILDREN {
+        let next = t.start_under("reader", &["read"], Some(root)).await;
+        parents.push(next.unwrap());
+    }
+    for parent in parents {
+        for _ in 0..MAX_CHILDREN {
+            let next = t.start_under("reader", &["read"], Some(parent)).await;
+            next.unwrap();
+        }
     }
     t.broker
         .complete_task(&as_agent("reader"), root)

@@ -363,6 +363,12 @@ async fn certificates_go_to_another_list_before_one_grows_too_large() {
     let named = |id| all.contains(&broker.issuer().crl_location(&authority, id));
     assert!(named(ListId { hour, list: 0 }) && named(ListId { hour, list: 1 }));
     assert!(!named(third));
+    let root = broker.issuer().root_crl_location();
+    assert_eq!(root, "http://broker.example/crl/root.crl");
+    assert!(
+        all.contains(&root),
+        "whoever checks whole chains needs it too"
+    );
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn an_owner_goes_with_all_agents_and_nobody_elses() {
     t.advance(2);
     assert_eq!(
         t.start("payer", &["read"]).await.unwrap_err().reason(),
-        "POLICY_DENIED"
+        "AGENT_SUSPENDED"
     );
     let owner = RowKey::Owner("team".parse().unwrap());
     t.broker

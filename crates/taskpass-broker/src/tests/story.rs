@@ -2,12 +2,14 @@
 //! outcome that it can have. It remembers each secret and each error that it met.
 
 mod identities;
+mod liveness;
 mod operators;
 mod work;
 
 use std::path::Path;
 
 use serde_json::Value;
+use taskpass_core::audit::Attestation;
 use taskpass_core::caller::Caller;
 use taskpass_core::identity::Principal;
 use taskpass_core::secret::Sha256;
@@ -50,6 +52,7 @@ impl Story {
         story.keys().await;
         story.identities().await;
         story.work().await;
+        story.liveness().await;
         story.denials().await;
         story.registry().await;
         story.revocations().await;
@@ -77,8 +80,11 @@ impl Story {
         let principal = Principal::from_parts("agent", name).unwrap();
         let line = self.t.store.identity(&principal).await.unwrap();
         Standing {
+            decision: None,
             trace_id: Some(TRACE.to_owned()),
-            key: line.map_or(Sha256::of(name.as_bytes()), |line| line.current.key),
+            attestation: Attestation::Mtls {
+                key: line.map_or(Sha256::of(name.as_bytes()), |line| line.current.key),
+            },
             caller: Caller::Agent(name.parse().unwrap()),
             ..as_agent(name)
         }

@@ -131,10 +131,10 @@ async fn counted_denials_are_recorded_when_there_is_room_and_before_a_stop() {
     assert_eq!(counts, [45]);
 }
 
-/// What was removed while no entry could be written is in the next one.
+/// What was removed while no entry could be written is in the next one, also after a restart.
 #[tokio::test]
 async fn a_sweep_is_recorded_when_there_is_room() {
-    let t = TestBroker::with_outbox(300).await;
+    let mut t = TestBroker::with_outbox(300).await;
     let folder = tempfile::tempdir().unwrap();
     let task = t.start("reader", &["read"]).await.unwrap();
     for _ in 0..3 {
@@ -144,6 +144,10 @@ async fn a_sweep_is_recorded_when_there_is_room() {
     while t.broker.list_keys(&ops()).await.is_ok() {}
     let full = t.broker.reap().await.unwrap_err();
     assert_eq!(full.reason(), "STORE_UNAVAILABLE");
+    // It starts with a full outbox, and issues nothing until the log has what waits.
+    t.reopen().await;
+    let refused = t.start("reader", &["read"]).await.unwrap_err();
+    assert_eq!(refused.reason(), "STORE_UNAVAILABLE");
     let mut archiver = archiver(&t, &folder).await;
     archiver.drain().await.unwrap();
     t.broker.reap().await.unwrap();
@@ -153,6 +157,10 @@ async fn a_sweep_is_recorded_when_there_is_room() {
         .into_iter()
         .filter(|line| line.entry["kind"] == "reap")
         .collect();
+    let starts = lines(folder.path()).into_iter();
+    let starts = starts.filter(|line| line.entry["reason"] == "started");
+    assert_eq!(starts.count(), 2, "that of the second run came late");
+    t.start("reader", &["read"]).await.unwrap();
     assert_eq!(sweeps.len(), 1);
     assert_eq!(sweeps[0].entry["count"], 3);
     let subject = sweeps[0].entry["subject"].as_str().unwrap();

@@ -135,7 +135,7 @@ impl Task {
         self.issue(target, scopes, ttl, Some(certificate)).await
     }
 
-    async fn issue<S: AsRef<str>>(
+    pub(super) async fn issue<S: AsRef<str>>(
         &self,
         target: &str,
         scopes: impl IntoIterator<Item = S>,
@@ -190,7 +190,7 @@ fn lacks(field: &'static str) -> AgentError {
 }
 
 impl Token {
-    fn read(reply: v1::IssueTokenResponse) -> Result<Self, AgentError> {
+    pub(super) fn read(reply: v1::IssueTokenResponse) -> Result<Self, AgentError> {
         let secret = Secret::new(reply.token);
         if secret.expose().is_empty() {
             return Err(lacks("token"));

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 
 use crate::error::{RETRY_AFTER_REVOCATION, Refused};
 
@@ -12,8 +12,9 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(1);
 /// No answer makes a caller wait longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Calls, and calls once more if the first answer is [`RETRY_AFTER_REVOCATION`]. Every other refusal
-/// is final here: the call may have had an effect, or will not do better.
+/// Calls, and calls once more if the first answer is [`RETRY_AFTER_REVOCATION`], or a limit at which
+/// the broker says that there will be room soon. Every other refusal is final here: the call may have
+/// had an effect, or will not do better.
 pub(super) async fn once_more<T, F>(call: impl Fn() -> F) -> Result<Response<T>, Refused>
 where
     F: Future<Output = Result<Response<T>, Status>>,
@@ -22,7 +23,7 @@ where
         Ok(reply) => return Ok(reply),
         Err(status) => Refused::from(status),
     };
-    if !refused.is(RETRY_AFTER_REVOCATION) {
+    if !refused.is(RETRY_AFTER_REVOCATION) && !is_room_soon(&refused) {
         return Err(refused);
     }
     let wait = refused.retry_after.unwrap_or(DEFAULT_WAIT);
@@ -30,11 +31,16 @@ where
     call().await.map_err(Refused::from)
 }
 
+/// A limit was reached, which changed nothing, and the broker named a time that is worth waiting for.
+fn is_room_soon(refused: &Refused) -> bool {
+    refused.code == Code::ResourceExhausted
+        && refused.retry_after.is_some_and(|wait| wait <= LONGEST_WAIT)
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
 
-    use tonic::Code;
     use tonic_types::{ErrorDetails, StatusExt as _};
 
     use super::*;
@@ -49,6 +55,18 @@ mod tests {
             details.set_retry_info(wait);
         }
         Status::with_error_details(Code::Unavailable, "a revocation just happened", details)
+    }
+
+    fn limited(wait: Option<Duration>) -> Status {
+        let mut details = ErrorDetails::with_error_info(
+            "ISSUES_PER_SECOND_PER_AGENT",
+            "taskpass",
+            [("limit".into(), "1".into())],
+        );
+        if wait.is_some() {
+            details.set_retry_info(wait);
+        }
+        Status::with_error_details(Code::ResourceExhausted, "too fast", details)
     }
 
     /// How often it was called, how long it waited, whether it went well in the end.
@@ -99,6 +117,16 @@ mod tests {
                 vec![Err(Status::permission_denied("no")), Ok(())],
                 (1, ms(0), false),
             ),
+            // A limit: only where there will be room soon.
+            (
+                vec![Err(limited(Some(ms(300)))), Ok(())],
+                (2, ms(300), true),
+            ),
+            (
+                vec![Err(limited(Some(ms(5001)))), Ok(())],
+                (1, ms(0), false),
+            ),
+            (vec![Err(limited(None)), Ok(())], (1, ms(0), false)),
         ] {
             let (calls, waited, ok) = run(answers).await;
             // The runtime's timer rounds up to its next millisecond.

@@ -38,6 +38,23 @@ async fn from_task_to_bound_token() {
         .await
         .unwrap();
     assert_ne!(child.id(), task.id());
+    let other = "archiver".parse().unwrap();
+    let scopes = [format!("{LEDGER}#{READ}")];
+    let handed_on = task
+        .delegate(&other, "file it", &scopes, None)
+        .await
+        .unwrap();
+    assert_eq!(
+        (handed_on.agent(), handed_on.scopes()),
+        (&other, task.scopes())
+    );
+    let call = format!("start {} archiver", task.id());
+    assert!(broker.saw(&call), "{call}");
+    let taken_up = agent.take_up(handed_on.id()).await.unwrap();
+    assert_eq!(taken_up.id(), handed_on.id());
+    assert_eq!(taken_up.scopes(), handed_on.scopes());
+    assert_eq!(taken_up.deadline(), handed_on.deadline());
+    assert_eq!(handed_on.end().await.unwrap(), Completed { credentials: 3 });
     assert_eq!(task.complete().await.unwrap(), Completed { credentials: 3 });
 }
 

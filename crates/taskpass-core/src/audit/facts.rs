@@ -37,6 +37,55 @@ pub enum Attestation {
         /// SHA-256 of the token.
         token: Sha256,
     },
+    /// By a token of another issuer that the broker is configured to believe.
+    FederatedJwt {
+        /// The issuer's name in the configuration.
+        issuer: String,
+        /// The token's `sub`.
+        subject: String,
+        /// The issuer's key that signed it.
+        key: String,
+    },
+    /// By the private key of an X.509-SVID of another trust domain, in the handshake.
+    ForeignSvid {
+        /// The SPIFFE ID.
+        spiffe_id: String,
+        /// SHA-256 of the certificate's subject public key info (DER).
+        key: Sha256,
+    },
+    /// By what the kernel says of the process at the other end of a Unix socket.
+    Unix {
+        /// Its user.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+        /// The file that it runs, where a rule asked for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        executable: Option<String>,
+    },
+}
+
+impl Attestation {
+    /// The words of the methods by which a caller can prove itself: those that policies can meet.
+    pub const METHODS: [&'static str; 5] = [
+        "mtls",
+        "private_key_jwt",
+        "federated_jwt",
+        "foreign_svid",
+        "unix",
+    ];
+
+    /// The word for the method.
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Mtls { .. } => "mtls",
+            Self::PrivateKeyJwt { .. } => "private_key_jwt",
+            Self::EnrolmentToken { .. } => "enrolment_token",
+            Self::FederatedJwt { .. } => "federated_jwt",
+            Self::ForeignSvid { .. } => "foreign_svid",
+            Self::Unix { .. } => "unix",
+        }
+    }
 }
 
 /// Scopes and lifetime, as asked for.
@@ -97,8 +146,7 @@ impl From<&Basis> for DecisionFacts {
             policies: basis.policies.iter().take(MAX_POLICIES).cloned().collect(),
             more_policies: (more > 0).then_some(more),
             policy_set: basis.policy_set,
-            // No target can be observed yet: what policy denies is refused.
-            would_deny: false,
+            would_deny: basis.would_deny,
             errored: false,
         }
     }

@@ -7,6 +7,7 @@ use crate::grant::Basis;
 use crate::id::CredentialId;
 use crate::key::KeyId;
 use crate::name::MAX_NAME_LEN;
+use crate::registry::Widening;
 use crate::revocation::{MAX_REASON_LEN, Rule, Selector};
 use crate::rng::SeededRng;
 use crate::scope::{MAX_SCOPE_LEN, MAX_TARGET_LEN, ScopeRef};
@@ -33,6 +34,7 @@ fn basis(policies: usize) -> Basis {
     Basis {
         id: DecisionId::generate(Timestamp::ZERO, &SeededRng::new(1)),
         policies: (0..policies).map(|i| format!("{i:0>63}")).collect(),
+        would_deny: false,
         policy_set: Sha256::of(b"set"),
     }
 }
@@ -105,6 +107,38 @@ fn causes_and_attestations_say_which_they_are() {
     }
 }
 
+#[test]
+fn what_is_recorded_of_a_method_is_what_policies_are_told() {
+    let key = Sha256::of(b"");
+    let text = || "x".to_owned();
+    let methods = [
+        Attestation::Mtls { key },
+        Attestation::PrivateKeyJwt {
+            key: KeyId::from_thumbprint(key),
+        },
+        Attestation::FederatedJwt {
+            issuer: text(),
+            subject: text(),
+            key: text(),
+        },
+        Attestation::ForeignSvid {
+            spiffe_id: text(),
+            key,
+        },
+        Attestation::Unix {
+            uid: 1,
+            gid: 2,
+            executable: None,
+        },
+    ];
+    let told = methods.each_ref().map(Attestation::method);
+    assert_eq!(told, Attestation::METHODS);
+    for attestation in methods {
+        let recorded = serde_json::to_value(&attestation).unwrap();
+        assert_eq!(recorded["method"], attestation.method());
+    }
+}
+
 /// Every field at its limit, together, although no kind has all of them.
 fn largest() -> Entry {
     let rng = SeededRng::new(1);
@@ -130,7 +164,12 @@ fn largest() -> Entry {
     entry.agent = Some(name.parse().unwrap());
     entry.owner = Some(name.parse().unwrap());
     entry.generation = Some(u64::MAX);
-    entry.attestation = Some(Attestation::EnrolmentToken { token: digest });
+    // Each character of a subject may be one that is escaped.
+    entry.attestation = Some(Attestation::FederatedJwt {
+        issuer: "i".repeat(63),
+        subject: "\"".repeat(512),
+        key: "\"".repeat(512),
+    });
     entry.task = Some(task);
     // Four bytes for a character; an escaped one has two.
     entry.purpose = Some("😀".repeat(MAX_PURPOSE_LEN));
@@ -187,6 +226,7 @@ fn largest() -> Entry {
     });
     entry.subject = Some(format!("what revoking target {target} would end"));
     entry.version = Some(u64::MAX);
+    entry.widened = Widening::ALL.to_vec();
     entry.state = Some("suspended");
     entry.count = Some(u64::MAX);
     entry.cause = Some(Cause::Rule {

@@ -3,12 +3,15 @@
 //! The broker reads it on every request and replaces it after every committed change; requests that
 //! began before keep the one they saw, and their guards notice if it mattered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Agent, Operator, Owner, Row, RowKey, System, Target, Verifier, Versioned};
 use crate::name::{AgentName, OperatorName, OwnerName, VerifierName};
 use crate::scope::TargetUri;
+
+/// How many versions beyond a gap are remembered.
+const MOST_AHEAD: usize = 1024;
 
 /// Every row of the registry, by name. Cloning is cheap where the rows are unchanged.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +22,8 @@ pub struct Registry {
     operators: BTreeMap<OperatorName, Arc<Versioned<Operator>>>,
     verifiers: BTreeMap<VerifierName, Arc<Versioned<Verifier>>>,
     system: Option<Arc<Versioned<System>>>,
+    version: u64,
+    ahead: BTreeSet<u64>,
 }
 
 impl Registry {
@@ -29,6 +34,40 @@ impl Registry {
             registry.put(row);
         }
         registry
+    }
+
+    /// The version of the registry as a whole that this is at: it has every change up to that one,
+    /// and may have later ones. So a commit that is made only if that version still stands was worked
+    /// out from exactly what stands.
+    pub fn version_of_all(&self) -> u64 {
+        self.version
+    }
+
+    /// Notes that every change up to `version` is in.
+    pub fn reaches(&mut self, version: u64) {
+        self.version = self.version.max(version);
+        self.catch_up();
+    }
+
+    /// Notes that the change that made `version` is in. Commits may be taken over in another order than
+    /// they were made in: one that is ahead counts when those before it have come.
+    pub fn took(&mut self, version: u64) {
+        // What is never filled, because somebody else wrote it, must not be remembered for ever: to
+        // forget only says less than is true.
+        if self.ahead.len() < MOST_AHEAD {
+            self.ahead.insert(version);
+        }
+        self.catch_up();
+    }
+
+    fn catch_up(&mut self) {
+        while let Some(next) = self.ahead.first().copied() {
+            if next > self.version.saturating_add(1) {
+                return;
+            }
+            self.version = self.version.max(next);
+            self.ahead.pop_first();
+        }
     }
 
     /// Adds a row or replaces the one of the same name, unless that one is newer.
@@ -146,7 +185,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
+    use super::super::{Limits, State};
     use super::*;
 
     fn owner(state: State, version: u64) -> Versioned<Row> {
@@ -156,9 +195,25 @@ mod tests {
                 name,
                 contact: String::new(),
                 state,
+                limits: Limits::NONE,
             }),
             version,
         }
+    }
+
+    #[test]
+    fn a_version_counts_when_all_before_it_have_come() {
+        let mut registry = Registry::default();
+        assert_eq!(registry.version_of_all(), 0);
+        for (took, stands) in [(2, 0), (3, 0), (1, 3), (3, 3), (5, 3), (4, 5)] {
+            registry.took(took);
+            assert_eq!(registry.version_of_all(), stands, "after {took}");
+        }
+        registry.took(8);
+        registry.reaches(7);
+        assert_eq!(registry.version_of_all(), 8);
+        registry.reaches(2);
+        assert_eq!(registry.version_of_all(), 8, "never backwards");
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(crate) fn grant(agent: &str, ask: Ask) -> Grant {
     let basis = Basis {
         id: DecisionId::generate(NOW, &SeededRng::new(3)),
         policies: vec!["baseline".into()],
+        would_deny: false,
         policy_set: Sha256::of(b"policies"),
     };
     Grant::decided(basis, agent.parse().unwrap(), ask, vec![])

@@ -33,6 +33,7 @@ pub(super) struct TargetRow {
     pub(super) scopes: BTreeMap<String, String>,
     pub(super) risk: String,
     pub(super) state: Option<String>,
+    pub(super) observe_until: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,7 +53,15 @@ pub(super) struct AgentRow {
 #[serde(deny_unknown_fields)]
 pub(super) struct CaseRow {
     pub(super) name: String,
-    pub(super) agent: String,
+    pub(super) agent: Option<String>,
+    pub(super) operator: Option<String>,
+    #[serde(default)]
+    pub(super) roles: Vec<String>,
+    pub(super) action: Option<String>,
+    pub(super) on: Option<String>,
+    #[serde(default)]
+    pub(super) on_roles: Vec<String>,
+    pub(super) reason: Option<String>,
     pub(super) scopes: Option<Vec<String>>,
     pub(super) certificate: Option<String>,
     pub(super) from: Option<String>,
@@ -65,5 +74,7 @@ pub(super) struct CaseRow {
     pub(super) policies: Vec<String>,
     #[serde(default)]
     pub(super) errored: bool,
+    #[serde(default)]
+    pub(super) would_deny: bool,
     pub(super) would_allow: Option<Vec<String>>,
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use taskpass_core::access::{CertificateProfile, TokenAlg, TokenProfile};
 use taskpass_core::grant::Ask;
-use taskpass_core::registry::{Agent, Owner, State, Target, Versioned};
+use taskpass_core::registry::{Agent, Limits, Observe, Owner, State, Target, Versioned};
 use taskpass_core::{ScopeRef, Timestamp, Ttl};
 
 use super::file::{AgentRow, CaseRow, File, OwnerRow, TargetRow};
-use super::{Case, CaseError, Cases, Expected};
+use super::operator::OperatorCase;
+use super::{AgentCase, Asked, Case, CaseError, Cases, Expected};
 use crate::place::Place;
 
 /// How long agents are valid that do not say it.
@@ -19,7 +20,7 @@ const VALIDITY: Duration = Duration::from_hours(24 * 365);
 /// The lifetime that is asked for where a case does not say it.
 const ASKED: Ttl = Ttl::from_mins(5);
 
-type Result<T> = std::result::Result<T, CaseError>;
+pub(super) type Result<T> = std::result::Result<T, CaseError>;
 
 pub(super) fn cases(name: &str, text: &str) -> Result<Cases> {
     let file: File = toml::from_str(text).map_err(|error| CaseError::Syntax {
@@ -49,7 +50,7 @@ pub(super) fn cases(name: &str, text: &str) -> Result<Cases> {
     Ok(cases)
 }
 
-fn invalid(place: impl Into<String>, message: impl Display) -> CaseError {
+pub(super) fn invalid(place: impl Into<String>, message: impl Display) -> CaseError {
     CaseError::Invalid {
         place: place.into(),
         message: message.to_string(),
@@ -60,7 +61,7 @@ fn place(case: &str) -> String {
     format!("case {case:?}")
 }
 
-fn word<T: FromStr<Err: Display>>(place: &str, text: &str) -> Result<T> {
+pub(super) fn word<T: FromStr<Err: Display>>(place: &str, text: &str) -> Result<T> {
     text.parse()
         .map_err(|error| invalid(place, format!("`{}`: {error}", text.escape_debug())))
 }
@@ -105,6 +106,7 @@ fn owner(row: &OwnerRow) -> Result<Owner> {
     Ok(Owner {
         name: word(&place, &row.name)?,
         contact: String::new(),
+        limits: Limits::NONE,
         state: state(&place, row.state.as_deref())?,
     })
 }
@@ -122,9 +124,21 @@ fn target(row: &TargetRow) -> Result<Target> {
         risk: word(&place, &row.risk)?,
         token_alg: TokenAlg::Es256,
         token_profile: TokenProfile::OAuth,
+        limits: Limits::NONE,
+        observe: observe(&place, row.observe_until.as_deref())?,
         max_ttl: None,
         state: state(&place, row.state.as_deref())?,
     })
+}
+
+fn observe(place: &str, until: Option<&str>) -> Result<Option<Observe>> {
+    let observe = |text: &str| {
+        Ok(Observe {
+            until: instant(place, text)?,
+            reason: "a case".to_owned(),
+        })
+    };
+    until.map(observe).transpose()
 }
 
 fn agent(row: &AgentRow, at: Timestamp) -> Result<Agent> {
@@ -145,6 +159,7 @@ fn agent(row: &AgentRow, at: Timestamp) -> Result<Agent> {
         state: state(&place, row.state.as_deref())?,
         created_at: at,
         client_keys: Vec::new(),
+        limits: Limits::NONE,
     })
 }
 
@@ -154,7 +169,42 @@ fn scopes(place: &str, texts: &[String]) -> Result<BTreeSet<ScopeRef>> {
 
 fn case(known: &Cases, row: CaseRow, at: Timestamp) -> Result<Case> {
     let place = place(&row.name);
-    let agent = word(&place, &row.agent)?;
+    let at = match &row.at {
+        Some(text) => instant(&place, text)?,
+        None => at,
+    };
+    let expected = expected(&place, &row)?;
+    let asked = match (&row.agent, &row.operator) {
+        (Some(name), None) => Asked::Agent(agent_case(known, &place, &row, name)?),
+        (None, Some(name)) => Asked::Operator(OperatorCase::parse(known, &place, &row, name)?),
+        _ => {
+            return Err(invalid(
+                place,
+                "is about either an `agent` or an `operator`",
+            ));
+        }
+    };
+    Ok(Case {
+        name: row.name,
+        asked,
+        at,
+        expected,
+    })
+}
+
+fn agent_case(known: &Cases, place: &str, row: &CaseRow, name: &str) -> Result<AgentCase> {
+    let of_operators = row.action.is_some()
+        || row.on.is_some()
+        || row.reason.is_some()
+        || !row.roles.is_empty()
+        || !row.on_roles.is_empty();
+    if of_operators {
+        return Err(invalid(
+            place,
+            "`roles`, `action`, `on` and `reason` are about an `operator`",
+        ));
+    }
+    let agent = word(place, name)?;
     let Some(found) = known.agents.get(&agent) else {
         return Err(invalid(
             place,
@@ -169,26 +219,20 @@ fn case(known: &Cases, row: CaseRow, at: Timestamp) -> Result<Case> {
         ));
     }
     let from = match &row.from {
-        Some(from) => Some(word(&place, from)?),
+        Some(from) => Some(word(place, from)?),
         None => None,
     };
-    Ok(Case {
+    Ok(AgentCase {
         agent,
-        ask: ask(known, &place, &row)?,
+        ask: ask(known, place, row)?,
         from,
         ttl: match &row.ttl {
-            Some(text) => word(&place, text)?,
+            Some(text) => word(place, text)?,
             None => ASKED,
         },
         depth: row.depth.unwrap_or(0),
-        at: match &row.at {
-            Some(text) => instant(&place, text)?,
-            None => at,
-        },
-        expected: expected(&place, &row)?,
-        purpose: row.purpose.unwrap_or_else(|| "a case".to_owned()),
-        attestation: row.attestation.unwrap_or_else(|| "mtls".to_owned()),
-        name: row.name,
+        purpose: row.purpose.clone().unwrap_or_else(|| "a case".to_owned()),
+        attestation: row.attestation.clone().unwrap_or_else(|| "mtls".to_owned()),
     })
 }
 
@@ -236,6 +280,12 @@ fn expected(place: &str, row: &CaseRow) -> Result<Expected> {
             "`errored` and `would_allow` are about denials",
         ));
     }
+    if row.would_deny && !allowed {
+        return Err(invalid(
+            place,
+            "`would_deny` is about what is allowed because its target is only observed",
+        ));
+    }
     let narrower = match &row.would_allow {
         Some(texts) => Some(scopes(place, texts)?),
         None => None,
@@ -244,6 +294,7 @@ fn expected(place: &str, row: &CaseRow) -> Result<Expected> {
         allowed,
         policies: row.policies.iter().cloned().collect(),
         errored: row.errored,
+        would_deny: row.would_deny,
         narrower,
     })
 }

@@ -61,7 +61,7 @@ fn without_any_one_policy_a_shipped_case_fails() {
             .map(|(name, text)| (name.clone(), without(text, &id)))
             .collect();
         let changed = PolicySet::from_sources(sources.schema(), &files).unwrap();
-        assert_eq!(changed.policy_ids().len(), 10, "{id}");
+        assert_eq!(changed.policy_ids().len(), 13, "{id}");
         assert!(cases.run(&changed).failed() > 0, "{id}");
     }
 }
@@ -176,6 +176,31 @@ fn a_file_that_would_check_nothing_is_refused() {
             "would_allow = []\ndecision",
             "case \"x\": `errored` and",
         ),
+        (
+            "agent = \"bot\"",
+            "",
+            "case \"x\": is about either an `agent` or an `operator`",
+        ),
+        (
+            "agent = \"bot\"",
+            "agent = \"bot\"\noperator = \"ann\"",
+            "case \"x\": is about either",
+        ),
+        (
+            "agent = \"bot\"",
+            "agent = \"bot\"\nroles = [\"admin\"]",
+            "case \"x\": `roles`, `action`",
+        ),
+        (
+            "agent = \"bot\"",
+            "operator = \"ann\"",
+            "case \"x\": of an operator a case says",
+        ),
+        (
+            "\"allow\"\npolicies",
+            "\"deny\"\nwould_deny = true\npolicies",
+            "case \"x\": `would_deny` is about",
+        ),
         ("decision", "ttl = \"0s\"\ndecision", "case \"x\": `0s`: "),
         (
             "decision",
@@ -193,4 +218,160 @@ fn a_file_that_would_check_nothing_is_refused() {
     ));
     let twice = parse(&format!("{good}\n[[case]]\n{good}")).unwrap_err();
     assert_eq!(twice.to_string(), "case \"x\": is in the file twice");
+}
+
+/// A narrower set is tried out: what it would deny is allowed while the target is observed, and said so.
+#[test]
+fn a_case_can_be_about_an_observed_target() {
+    let world = |until: &str| {
+        WORLD.replace(
+            "risk = \"high\"",
+            &format!("risk = \"high\"\nobserve_until = \"{until}\""),
+        )
+    };
+    let narrow =
+        set("@id(\"nothing\") permit (principal is Agent, action == Action::\"write\", resource);");
+    let case = |decision: &str| {
+        format!(
+            "name = \"x\"\nagent = \"bot\"\nscopes = [\"https://ledger.example#look\"]\n{decision}\n\
+             policies = [\"default-deny\"]"
+        )
+    };
+    for (until, decision, holds) in [
+        (
+            "2026-01-05T09:00:01Z",
+            "decision = \"allow\"\nwould_deny = true",
+            true,
+        ),
+        ("2026-01-05T09:00:01Z", "decision = \"allow\"", false),
+        ("2026-01-05T09:00:01Z", "decision = \"deny\"", false),
+        ("2026-01-05T09:00:00Z", "decision = \"deny\"", true),
+    ] {
+        let text = format!("{}\n[[case]]\n{}", world(until), case(decision));
+        let report = Cases::parse("ours.cases.toml", &text).unwrap().run(&narrow);
+        assert_eq!(
+            report.failed() == 0,
+            holds,
+            "{until} {decision}: {report:?}"
+        );
+    }
+}
+
+#[test]
+fn what_an_operator_does_reaches_the_policies() {
+    let base = "name = \"x\"\noperator = \"ann\"\nroles = [\"admin\"]\n";
+    for (policy, case, allowed) in [
+        (
+            "principal == Operator::\"ann\", action, resource",
+            "action = \"read_keys\"",
+            true,
+        ),
+        (
+            "principal == Operator::\"bob\", action, resource",
+            "action = \"read_keys\"",
+            false,
+        ),
+        (
+            "principal, action, resource is Agent in Owner::\"payments\"",
+            "action = \"retire\"\non = \"agent bot\"",
+            true,
+        ),
+        (
+            "principal, action == Action::\"revoke\", resource == Target::\"https://ledger.example\"",
+            "action = \"revoke\"\non = \"target https://ledger.example\"",
+            true,
+        ),
+        (
+            "principal, action == Action::\"revoke\", resource is Broker",
+            "action = \"revoke\"\non = \"owner payments\"",
+            false,
+        ),
+        (
+            "principal, action == Action::\"revoke\", resource is Broker",
+            "action = \"revoke\"\non = \"broker\"",
+            true,
+        ),
+        (
+            "principal, action == Action::\"taint_key\", resource == Key::\"k\"",
+            "action = \"taint_key\"\non = \"key k\"",
+            true,
+        ),
+    ] {
+        let set = set(&format!("@id(\"p\") permit ({policy});"));
+        let (decision, by) = if allowed {
+            ("allow", "p")
+        } else {
+            ("deny", "default-deny")
+        };
+        let text = format!("{base}{case}\ndecision = \"{decision}\"\npolicies = [\"{by}\"]");
+        assert_eq!(
+            parse(&text).unwrap().run(&set).failed(),
+            0,
+            "{policy} {case}"
+        );
+    }
+    let conditions = [
+        (
+            "resource is Task",
+            "resource.agent.owner == Owner::\"payments\"",
+            "action = \"revoke\"\non = \"task of agent bot\"",
+        ),
+        (
+            "resource is Credential",
+            "resource.agent.stage == Stage::\"bounded\"",
+            "action = \"revoke\"\non = \"credential of agent bot\"",
+        ),
+        (
+            "resource is Operator",
+            "resource.roles.contains(Role::\"auditor\")",
+            "action = \"update\"\non = \"operator bob\"\non_roles = [\"auditor\"]",
+        ),
+        (
+            "resource is Verifier",
+            "resource.targets.contains(Target::\"https://ledger.example\")",
+            "action = \"update\"\non = \"verifier v\"",
+        ),
+        (
+            "resource is Broker",
+            "context.reason like \"CHG-*\"",
+            "action = \"rotate_key\"\nreason = \"CHG-1\"",
+        ),
+    ];
+    for (head, condition, case) in conditions {
+        let set = set(&format!(
+            "@id(\"p\") permit (principal is Operator, action, {head}) when {{ {condition} }};"
+        ));
+        let text = format!("{base}{case}\ndecision = \"allow\"\npolicies = [\"p\"]");
+        let report = parse(&text).unwrap().run(&set);
+        assert_eq!(report.failed(), 0, "{condition}: {report:?}");
+    }
+}
+
+#[test]
+fn a_case_about_an_operator_that_says_nothing_is_refused() {
+    let base = "name = \"x\"\noperator = \"ann\"\nroles = [\"admin\"]\n";
+    for (case, expected) in [
+        ("", "`action` says what"),
+        ("action = \"reveal\"", "`reveal`: "),
+        (
+            "action = \"revoke\"\non = \"agent nobody\"",
+            "there is no agent nobody",
+        ),
+        ("action = \"revoke\"\non = \"everything\"", "`on` is broker"),
+        (
+            "action = \"revoke\"\non_roles = [\"admin\"]\non = \"broker\"",
+            "`on_roles` is about",
+        ),
+        (
+            "action = \"revoke\"\nttl = \"5m\"",
+            "of an operator a case says",
+        ),
+    ] {
+        let text = format!("{base}{case}\ndecision = \"allow\"\npolicies = [\"p\"]");
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("case \"x\": {expected}")),
+            "{error}"
+        );
+    }
 }

@@ -1,4 +1,5 @@
 mod model;
+mod observe;
 mod traps;
 
 use taskpass_core::access::{Access, Risk, Stage};

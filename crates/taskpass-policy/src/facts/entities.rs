@@ -1,24 +1,28 @@
 //! The rows of a request as Cedar entities.
 
 use cedar_policy::{Entities, Entity, EntityUid, RestrictedExpression as Value};
-use taskpass_core::registry::{Owner, State, Target};
-use taskpass_core::{AgentName, ScopeRef, TaskId};
+use taskpass_core::registry::{Agent, Owner, State, Target};
+use taskpass_core::{AgentName, OwnerName, ScopeRef, TargetUri, TaskId, Timestamp};
 
 use super::{Builder, Unbuildable, boolean, entity, text};
-use crate::vocabulary::uid;
+use crate::vocabulary::{Vocabulary, uid};
 
 impl Builder<'_> {
     /// Every entity that the questions can reach, checked against the schema.
     pub(super) fn entities(&self) -> Result<Entities, Unbuildable> {
-        let mut entities = vec![self.owner(self.checked_owner()?)?, self.agent()?];
+        let (words, request) = (self.words, self.request);
+        let mut entities = vec![
+            words.owner_entity(self.checked_owner()?)?,
+            words.agent_entity(&request.agent.value, request.now)?,
+        ];
         for target in self.targets.values() {
-            entities.push(self.target(target)?);
+            entities.push(words.target_entity(target)?);
         }
-        for scope in self.request.ask.scopes() {
-            entities.push(self.scope(scope)?);
+        for scope in request.ask.scopes() {
+            entities.push(words.scope_entity(scope)?);
         }
         if let Some((task, agent)) = self.task()? {
-            entities.push(self.task_of(task, agent)?);
+            entities.push(words.task_entity(task, agent)?);
         }
         Entities::from_entities(entities, Some(self.set.schema())).map_err(Unbuildable::schema)
     }
@@ -30,26 +34,30 @@ impl Builder<'_> {
             .filter(|owner| owner.name == self.request.agent.value.owner)
             .ok_or(Unbuildable::Owner)
     }
+}
 
-    fn owner(&self, owner: &Owner) -> Result<Entity, Unbuildable> {
+impl Vocabulary {
+    pub(super) fn owner_entity(&self, owner: &Owner) -> Result<Entity, Unbuildable> {
         let attributes = [boolean("active", owner.state == State::Active)];
-        let uid = uid(&self.words.owner, owner.name.as_str());
-        make(uid, attributes, None, [])
+        make(self.owner_uid(&owner.name), attributes, None, [])
     }
 
-    fn agent(&self) -> Result<Entity, Unbuildable> {
-        let agent = &self.request.agent.value;
-        let owner = uid(&self.words.owner, agent.owner.as_str());
+    pub(super) fn agent_entity(
+        &self,
+        agent: &Agent,
+        now: Timestamp,
+    ) -> Result<Entity, Unbuildable> {
+        let owner = self.owner_uid(&agent.owner);
         let scopes = agent
             .scopes
             .iter()
             .map(|scope| entity(self.scope_uid(scope)));
-        let active = agent.state == State::Active && self.request.now < agent.valid_until;
+        let active = agent.state == State::Active && now < agent.valid_until;
         let attributes = [
             ("owner".into(), entity(owner.clone())),
             (
                 "stage".into(),
-                entity(uid(&self.words.stage, agent.stage.as_str())),
+                entity(uid(&self.stage, agent.stage.as_str())),
             ),
             ("scopes".into(), Value::new_set(scopes)),
             boolean("active", active),
@@ -58,15 +66,15 @@ impl Builder<'_> {
         make(self.agent_uid(&agent.name), attributes, Some(owner), labels)
     }
 
-    fn target(&self, target: &Target) -> Result<Entity, Unbuildable> {
+    pub(super) fn target_entity(&self, target: &Target) -> Result<Entity, Unbuildable> {
         let attributes = [
-            ("risk".into(), self.risk(target.risk)),
+            ("risk".into(), entity(uid(&self.risk, target.risk.as_str()))),
             boolean("active", target.state == State::Active),
         ];
         make(self.target_uid(&target.uri), attributes, None, [])
     }
 
-    fn scope(&self, scope: &ScopeRef) -> Result<Entity, Unbuildable> {
+    fn scope_entity(&self, scope: &ScopeRef) -> Result<Entity, Unbuildable> {
         let target = self.target_uid(&scope.target);
         let attributes = [
             ("target".into(), entity(target.clone())),
@@ -75,18 +83,37 @@ impl Builder<'_> {
         make(self.scope_uid(scope), attributes, Some(target), [])
     }
 
-    fn task_of(&self, task: TaskId, agent: &AgentName) -> Result<Entity, Unbuildable> {
+    pub(super) fn task_entity(
+        &self,
+        task: TaskId,
+        agent: &AgentName,
+    ) -> Result<Entity, Unbuildable> {
         let attributes = [("agent".into(), entity(self.agent_uid(agent)))];
-        make(
-            uid(&self.words.task, &task.to_string()),
-            attributes,
-            None,
-            [],
-        )
+        make(self.task_uid(task), attributes, None, [])
+    }
+
+    pub(super) fn owner_uid(&self, name: &OwnerName) -> EntityUid {
+        uid(&self.owner, name.as_str())
+    }
+
+    pub(super) fn agent_uid(&self, name: &AgentName) -> EntityUid {
+        uid(&self.agent, name.as_str())
+    }
+
+    pub(super) fn target_uid(&self, target: &TargetUri) -> EntityUid {
+        uid(&self.target, target.as_str())
+    }
+
+    pub(super) fn scope_uid(&self, scope: &ScopeRef) -> EntityUid {
+        uid(&self.scope, &scope.to_string())
+    }
+
+    pub(super) fn task_uid(&self, task: TaskId) -> EntityUid {
+        uid(&self.task, &task.to_string())
     }
 }
 
-fn make(
+pub(super) fn make(
     uid: EntityUid,
     attributes: impl IntoIterator<Item = (String, Value)>,
     parent: Option<EntityUid>,

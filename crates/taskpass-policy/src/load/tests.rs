@@ -23,13 +23,16 @@ fn the_shipped_set_is_the_directory() {
     assert_eq!(
         compiled_in.policy_ids(),
         [
+            "admins-administer",
             "agent-not-active",
             "high-risk-needs-purpose",
+            "operators-inspect",
             "owner-not-active",
             "permit-own-subtask",
             "permit-registered-scopes",
             "permit-task-certificate",
             "permit-task-svid",
+            "responders-respond",
             "scope-not-registered",
             "stage-bounded",
             "stage-read-only",
@@ -119,28 +122,33 @@ fn what_does_not_fit_the_schema_or_deceives_is_refused() {
             "a.cedar:1:39: policy `x`: unrecognized action",
         ),
         (
-            "@id(\"x\") forbid (principal, action, resource)\n  when { principal.stag == Stage::\"bounded\" };",
+            "@id(\"x\") forbid (principal is Agent, action, resource)\n  when { principal.stag == Stage::\"bounded\" };",
             "a.cedar:2:10: policy `x`: attribute `stag` on entity type `Agent` not found",
         ),
         (
-            "@id(\"x\") forbid (principal, action, resource)\n  when { principal.stage == Stage::\"boundd\" };",
+            "@id(\"x\") forbid (principal is Agent, action, resource)\n  when { principal.stage == Stage::\"boundd\" };",
             "a.cedar:2:29: policy `x`: entity `Stage::\"boundd\"`",
         ),
         (
-            "@id(\"x\") forbid (principal, action, resource) when { principal.stage == \"bounded\" };",
-            "a.cedar:1:54: policy `x`: the types String and Stage are not compatible",
+            "@id(\"x\") forbid (principal is Agent, action, resource) when { principal.stage == \"bounded\" };",
+            "a.cedar:1:63: policy `x`: the types String and Stage are not compatible",
         ),
         (
             "@id(\"x\") forbid (principal, action, resource) when { context.risk == Risk::\"high\" };",
             "a.cedar:1:54: policy `x`: attribute `risk` in context",
         ),
         (
-            "@id(\"x\") forbid (principal, action, resource) when { principal.getTag(\"env\") == \"prod\" };",
-            "a.cedar:1:54: policy `x`: unable to guarantee safety of access to tag",
+            "@id(\"x\") forbid (principal is Agent, action, resource) when { principal.getTag(\"env\") == \"prod\" };",
+            "a.cedar:1:63: policy `x`: unable to guarantee safety of access to tag",
+        ),
+        // A rule about agents that does not say so.
+        (
+            "@id(\"x\") forbid (principal, action, resource) unless { principal.active };",
+            "a.cedar:1:56: policy `x`: attribute `active` on entity type `Operator` not found",
         ),
         // Could never apply.
         (
-            "@id(\"x\") forbid (principal, action, resource) when { principal.active && !principal.active && false };",
+            "@id(\"x\") forbid (principal is Agent, action, resource) when { principal.active && !principal.active && false };",
             "a.cedar:1:1: policy `x`: policy is impossible",
         ),
         (

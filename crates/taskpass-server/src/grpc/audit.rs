@@ -10,6 +10,7 @@ mod tail;
 use taskpass_api::v1::{self, audit_service_server::AuditService};
 use taskpass_broker::{EntryPage, EntryQuery, Error, Inclusion, LoggedEntry, Place, WhichEntry};
 use taskpass_core::name::{AgentName, OwnerName};
+use taskpass_core::verb::Verb;
 use taskpass_core::{TargetUri, Timestamp};
 use taskpass_log::LogName;
 use taskpass_log::find::Filter;
@@ -17,8 +18,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Service, parse, proved, standing};
 use crate::status;
-use reader::Stream;
-pub(super) use reader::Streams;
+pub(super) use reader::{Gone, Stream, Streams};
 
 /// Bytes of entries, or of a file, in one message; what clients take at most is 4 MiB.
 const BYTES: usize = 1 << 20;
@@ -63,7 +63,7 @@ impl AuditService for Service {
             .tail(&caller, filter, from)
             .await
             .map_err(status::of)?;
-        let (reader, stream) = self.reader(caller, proved, slot);
+        let (reader, stream) = self.reader(caller, proved, Verb::ReadAudit, slot);
         tokio::spawn(tail::run(reader, tail));
         Ok(Response::new(stream))
     }
@@ -160,7 +160,7 @@ impl AuditService for Service {
             .export(&caller, log, request.from_size)
             .await
             .map_err(status::of)?;
-        let (reader, stream) = self.reader(caller, proved, slot);
+        let (reader, stream) = self.reader(caller, proved, Verb::ExportAudit, slot);
         tokio::spawn(export::run(reader, export));
         Ok(Response::new(stream))
     }

@@ -101,6 +101,7 @@ pub(super) fn task_state(state: TaskState) -> v1::TaskState {
         TaskState::Active => v1::TaskState::Active,
         TaskState::Completed => v1::TaskState::Completed,
         TaskState::Revoked => v1::TaskState::Revoked,
+        TaskState::Lost => v1::TaskState::Lost,
         TaskState::Expired => v1::TaskState::Expired,
     }
 }

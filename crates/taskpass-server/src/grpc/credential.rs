@@ -1,13 +1,18 @@
 //! `CredentialService`.
 
+use std::sync::Arc;
+
 use taskpass_api::v1::{self, credential_service_server::CredentialService};
-use taskpass_broker::{CertificateRequest, Error, IssuedToken, MAX_BATCH, Standing, TokenRequest};
+use taskpass_broker::{
+    Broker, CertificateRequest, Error, IssuedToken, MAX_BATCH, Standing, TokenRequest,
+};
 use taskpass_core::access::CertificateProfile;
 use taskpass_core::credential::CredentialBody;
 use taskpass_core::ttl::{MAX_CERTIFICATE_TTL, MAX_TOKEN_TTL};
 use tonic::{Request, Response, Status};
 
 use super::{Service, convert, parse, standing};
+use crate::callers::Place;
 use crate::status;
 
 #[tonic::async_trait]
@@ -29,6 +34,7 @@ impl CredentialService for Service {
         request: Request<v1::IssueTokensRequest>,
     ) -> Result<Response<v1::IssueTokensResponse>, Status> {
         let caller = standing(&request)?;
+        let place = request.extensions().get::<Arc<Place>>().cloned();
         let items = request.into_inner().items;
         if items.is_empty() || items.len() > MAX_BATCH {
             let error = Error::TooManyItems {
@@ -37,6 +43,7 @@ impl CredentialService for Service {
             };
             return Err(status::of(error));
         }
+        let _places = weigh(place.as_deref(), &caller, items.len(), &self.broker)?;
         // At once, so that the items share the store's group commits; each answers for itself.
         let issuing = items.into_iter().map(|item| self.one_token(&caller, item));
         let results = futures_util::future::join_all(issuing)
@@ -126,6 +133,22 @@ impl Service {
     }
 }
 
+/// A batch is as much as it asks for. Without a place nothing is issued: the gate put it there.
+fn weigh(
+    place: Option<&Place>,
+    caller: &Standing,
+    items: usize,
+    broker: &Broker,
+) -> Result<Place, Status> {
+    let weighed = place
+        .ok_or(Error::QueueFull)
+        .and_then(|place| place.weigh(items));
+    weighed.map_err(|error| {
+        broker.count_limit(&caller.caller.principal(), &error);
+        status::of(error)
+    })
+}
+
 fn parse_token(request: &v1::IssueTokenRequest) -> Result<TokenRequest, Error> {
     let target = parse::target(&request.target)?;
     Ok(TokenRequest {
@@ -165,6 +188,7 @@ fn to_token(issued: &IssuedToken) -> v1::IssueTokenResponse {
         scopes,
         clamped_by: issued.clamped_by.iter().map(ToString::to_string).collect(),
         decision_id: issued.credential.decision.to_string(),
+        would_deny: issued.would_deny,
         revocation_seq: issued.revocation_seq,
     }
 }

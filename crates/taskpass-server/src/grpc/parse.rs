@@ -171,7 +171,7 @@ pub(super) fn next_page<T: std::fmt::Display>(more: bool, last: Option<T>) -> St
 }
 
 /// What a caller sent, short enough for a message.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 

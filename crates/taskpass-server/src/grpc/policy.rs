@@ -169,6 +169,7 @@ fn to_answer(explained: Explained) -> v1::PolicyAnswer {
             .unwrap_or_default(),
         allowed: answer.allowed,
         policies: answer.policies,
+        would_deny: answer.would_deny,
     });
     v1::PolicyAnswer {
         allowed: said.allowed,
@@ -176,6 +177,7 @@ fn to_answer(explained: Explained) -> v1::PolicyAnswer {
         asked: texts(explained.supposed.ask.scopes().cloned().collect()),
         allowed_scopes: texts(said.allowed_scopes),
         errored: said.errored,
+        would_deny: said.would_deny,
         policy_set: said.policy_set.to_string(),
         questions: questions.collect(),
         refused_before: explained.refused_before.unwrap_or_default().to_owned(),
@@ -191,5 +193,6 @@ fn to_reach(reach: Reach) -> v1::Reach {
         registered: reach.registered,
         refused: reach.refused.unwrap_or_default().to_owned(),
         policies: reach.policies,
+        would_deny: reach.would_deny,
     }
 }

@@ -1,5 +1,6 @@
 //! `RegistryService`.
 
+mod apply;
 mod entry;
 
 use taskpass_api::v1::{self, registry_service_server::RegistryService};
@@ -19,13 +20,14 @@ impl RegistryService for Service {
     ) -> Result<Response<v1::RegisterResponse>, Status> {
         let caller = standing(&request)?;
         let row = from_proto(request.into_inner().entry).map_err(status::of)?;
-        let row = self
+        let written = self
             .broker
             .register(&caller, row)
             .await
             .map_err(status::of)?;
         Ok(Response::new(v1::RegisterResponse {
-            entry: Some(to_proto(&row)),
+            entry: Some(to_proto(&written.row)),
+            registry_version: written.registry_version,
         }))
     }
 
@@ -36,13 +38,14 @@ impl RegistryService for Service {
         let caller = standing(&request)?;
         let request = request.into_inner();
         let row = from_proto(request.entry).map_err(status::of)?;
-        let row = self
+        let written = self
             .broker
             .update(&caller, row, request.expected_version, &request.reason)
             .await
             .map_err(status::of)?;
         Ok(Response::new(v1::UpdateResponse {
-            entry: Some(to_proto(&row)),
+            entry: Some(to_proto(&written.row)),
+            registry_version: written.registry_version,
         }))
     }
 
@@ -53,6 +56,8 @@ impl RegistryService for Service {
         let caller = standing(&request)?;
         let request = request.into_inner();
         let key = key(request.kind, &request.name).map_err(status::of)?;
+        // Read before the entry: it must not be newer than that.
+        let registry_version = self.broker.registry().version_of_all();
         let row = self
             .broker
             .entry_of(&caller, &key)
@@ -60,6 +65,7 @@ impl RegistryService for Service {
             .map_err(status::of)?;
         Ok(Response::new(v1::GetResponse {
             entry: Some(to_proto(&row)),
+            registry_version,
         }))
     }
 
@@ -93,6 +99,7 @@ impl RegistryService for Service {
         Ok(Response::new(v1::ListResponse {
             entries: entries.iter().map(to_proto).collect(),
             next_page_token: parse::next_page(more, last),
+            registry_version: registry.version_of_all(),
         }))
     }
 
@@ -103,13 +110,14 @@ impl RegistryService for Service {
         let caller = standing(&request)?;
         let request = request.into_inner();
         let key = key(request.kind, &request.name).map_err(status::of)?;
-        let row = self
+        let written = self
             .broker
             .suspend(&caller, key, &request.reason)
             .await
             .map_err(status::of)?;
         Ok(Response::new(v1::SuspendResponse {
-            entry: Some(to_proto(&row)),
+            entry: Some(to_proto(&written.row)),
+            registry_version: written.registry_version,
         }))
     }
 
@@ -132,13 +140,14 @@ impl RegistryService for Service {
                 )));
             }
         };
-        let row = self
+        let written = self
             .broker
             .resume(&caller, what, &request.reason)
             .await
             .map_err(status::of)?;
         Ok(Response::new(v1::ResumeResponse {
-            entry: row.as_ref().map(to_proto),
+            entry: Some(to_proto(&written.row)).filter(|entry| entry.entry.is_some()),
+            registry_version: written.registry_version,
         }))
     }
 
@@ -149,17 +158,47 @@ impl RegistryService for Service {
         let caller = standing(&request)?;
         let request = request.into_inner();
         let key = key(request.kind, &request.name).map_err(status::of)?;
-        let retired = self
-            .broker
-            .retire(&caller, key, &request.reason)
-            .await
-            .map_err(status::of)?;
+        let retired = if request.dry_run {
+            self.broker.what_retiring_ends(&caller, &key).await
+        } else {
+            self.broker.retire(&caller, key, &request.reason).await
+        };
+        let retired = retired.map_err(status::of)?;
         Ok(Response::new(v1::RetireResponse {
             entry: Some(to_proto(&retired.row)),
-            credentials: retired.live.credentials,
-            exact: retired.live.exact,
+            credentials: retired.ended.live.credentials,
+            exact: retired.ended.live.exact,
+            agents: retired.ended.agents,
+            tasks: retired.ended.tasks.count,
+            tasks_exact: retired.ended.tasks.exact,
+            registry_version: retired.registry_version,
         }))
     }
+
+    async fn apply(
+        &self,
+        request: Request<v1::ApplyRequest>,
+    ) -> Result<Response<v1::ApplyResponse>, Status> {
+        let caller = standing(&request)?;
+        let request = request.into_inner();
+        let applied = match self
+            .broker
+            .apply(&caller, &apply::from_proto(&request))
+            .await
+        {
+            Ok(applied) => applied,
+            Err(error) => return Err(status::of(apply::placed(error, &request.entries))),
+        };
+        Ok(Response::new(v1::ApplyResponse {
+            changes: applied.changes.iter().map(apply::change).collect(),
+            registry_version: applied.version,
+        }))
+    }
+}
+
+/// The row that an entry says, for whoever fills a new store by the same rules.
+pub fn row_of(entry: v1::Entry) -> Result<Row, Error> {
+    from_proto(Some(entry))
 }
 
 fn kind(number: i32) -> Result<v1::Kind, Error> {

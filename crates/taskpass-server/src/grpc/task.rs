@@ -1,11 +1,13 @@
 //! `TaskService`.
 
+mod keep_alive;
+
 use taskpass_api::v1::{self, task_service_server::TaskService};
-use taskpass_broker::{Error, StartRequest, TaskFilter, TaskView};
+use taskpass_broker::{Error, MAX_TREE, StartRequest, TaskFilter, TaskView, TreeNode};
 use taskpass_core::ttl::MAX_TASK_TTL;
 use tonic::{Request, Response, Status};
 
-use super::{Service, convert, parse, standing};
+use super::{Service, convert, parse, proved, standing};
 use crate::status;
 
 #[tonic::async_trait]
@@ -28,6 +30,7 @@ impl TaskService for Service {
             scopes: task.scopes.iter().map(ToString::to_string).collect(),
             clamped_by: started.clamped_by.iter().map(ToString::to_string).collect(),
             decision_id: task.decision.to_string(),
+            would_deny: started.would_deny,
         }))
     }
 
@@ -56,10 +59,33 @@ impl TaskService for Service {
             .list_tasks(&caller, filter, after, page.limit)
             .await
             .map_err(status::of)?;
-        let last = found.items.last().map(|view| view.task.id);
         Ok(Response::new(v1::ListTasksResponse {
             tasks: found.items.iter().map(to_task).collect(),
-            next_page_token: parse::next_page(found.more, last),
+            next_page_token: parse::next_page(found.next.is_some(), found.next),
+        }))
+    }
+
+    async fn tree(
+        &self,
+        request: Request<v1::TreeRequest>,
+    ) -> Result<Response<v1::TreeResponse>, Status> {
+        let caller = standing(&request)?;
+        let request = request.get_ref();
+        let id = parse::task_id(&request.task_id).map_err(status::of)?;
+        let limit = match usize::try_from(request.limit) {
+            Ok(0) | Err(_) => MAX_TREE,
+            Ok(limit) => limit,
+        };
+        let tree = self.broker.task_tree(&caller, id, limit).await;
+        let tree = tree.map_err(status::of)?;
+        let node = |node: &TreeNode| v1::TreeNode {
+            task: Some(to_task(&node.view)),
+            credentials: node.credentials,
+            exact: node.exact,
+        };
+        Ok(Response::new(v1::TreeResponse {
+            nodes: tree.nodes.iter().map(node).collect(),
+            truncated: tree.truncated,
         }))
     }
 
@@ -81,6 +107,23 @@ impl TaskService for Service {
             credentials,
         }))
     }
+
+    type KeepAliveStream = keep_alive::Stream;
+
+    async fn keep_alive(
+        &self,
+        request: Request<v1::KeepAliveRequest>,
+    ) -> Result<Response<Self::KeepAliveStream>, Status> {
+        let caller = standing(&request)?;
+        let proved = proved(&request)?;
+        let id = parse::task_id(&request.get_ref().task_id).map_err(status::of)?;
+        let kept = self
+            .broker
+            .keep_alive(&caller, id)
+            .await
+            .map_err(status::of)?;
+        Ok(Response::new(self.kept_alive(kept, proved)))
+    }
 }
 
 fn parse_start(request: v1::StartRequest) -> Result<StartRequest, Error> {
@@ -90,6 +133,7 @@ fn parse_start(request: v1::StartRequest) -> Result<StartRequest, Error> {
         parent: optional(&request.parent_task_id)
             .map(parse::task_id)
             .transpose()?,
+        agent: optional(&request.agent).map(parse::name).transpose()?,
         idempotency_key: optional(&request.idempotency_key).map(ToOwned::to_owned),
         purpose: request.purpose,
     })

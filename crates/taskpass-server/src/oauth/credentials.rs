@@ -42,6 +42,7 @@ pub(super) async fn run(
         scopes: ceiling.collect(),
         ttl: task.ttl,
         parent: None,
+        agent: None,
         idempotency_key: None,
     };
     let started = broker.start_task(&client.standing, start).await?.task;

@@ -1,10 +1,10 @@
 //! Token exchange (RFC 8693): from one token of a task to another one of the same task.
 //!
-//! The client is the agent of the subject token; nobody acts for anybody, so there is no actor token
-//! and the result carries no `act`. Who is above the task stands in every token's
-//! `authorization_details`. What the result may carry is the task's ceiling, and policy's decision,
-//! as for any token. If the connection proved a certificate of the task, the result is bound to it;
-//! a subject token that is bound needs exactly that.
+//! The client is the agent of the subject token: it is who acts, and it proved itself, so there is no
+//! actor token. If its task was handed on, the result carries `act`, as every token of that task does;
+//! who is above stands in `authorization_details`. What the result may carry is the task's ceiling, and
+//! policy's decision, as for any token. If the connection proved a certificate of the task, the result
+//! is bound to it; a subject token that is bound needs exactly that.
 
 use axum::response::Response;
 use taskpass_broker::{Broker, TokenRequest};
@@ -30,8 +30,8 @@ pub(super) async fn run(
     let issued_type = form.get("requested_token_type").unwrap_or(ACCESS_TOKEN);
     kind(issued_type, "requested_token_type")?;
     if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
-        let message = "the client is the only actor: leave actor_token out; to delegate, start a \
-                       task beneath another";
+        let message = "the client is who acts: leave actor_token out; to hand work on, start a task \
+                       beneath another with `agent`";
         return Err(Refusal::new(Code::InvalidRequest, message));
     }
     let asked = (target(form, "resource")?, target(form, "audience")?);

@@ -6,8 +6,10 @@
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use taskpass_broker::{Broker, Introspected, Presented};
-use taskpass_core::credential::CredentialBody;
+use taskpass_core::AgentName;
+use taskpass_core::credential::{Credential, CredentialBody};
 use taskpass_core::spiffe::{SpiffeId, Subject};
+use taskpass_core::task::actors;
 use taskpass_token::claims::TASK_DETAILS_TYPE;
 
 use super::client::Client;
@@ -64,8 +66,24 @@ fn active(broker: &Broker, found: &Introspected) -> Value {
             "ancestors": ancestors,
         }],
     });
-    if let (Some(digest), Some(body)) = (bound_to, body.as_object_mut()) {
-        body.insert("cnf".to_owned(), json!({ "x5t#S256": digest.base64url() }));
+    if let Some(body) = body.as_object_mut() {
+        if let Some(digest) = bound_to {
+            body.insert("cnf".to_owned(), json!({ "x5t#S256": digest.base64url() }));
+        }
+        body.extend(act(broker, credential).map(|act| ("act".to_owned(), act)));
     }
     body
+}
+
+/// Who acts, and who handed the work on, as the token itself says it; nothing where nobody did.
+fn act(broker: &Broker, credential: &Credential) -> Option<Value> {
+    let actors = actors(&credential.agent, &credential.ancestors);
+    let id = |agent: &AgentName| {
+        let subject = Subject::Agent(agent.clone());
+        SpiffeId::new(broker.trust_domain().clone(), subject).to_string()
+    };
+    let (first, handed_on) = actors.split_last().filter(|(_, later)| !later.is_empty())?;
+    let began = json!({ "sub": id(first) });
+    let nest = |act, agent: &&AgentName| json!({ "sub": id(agent), "act": act });
+    Some(handed_on.iter().rev().fold(began, nest))
 }

@@ -23,6 +23,8 @@ pub(super) enum Code {
     InvalidTarget,
     InvalidAuthorizationDetails,
     TemporarilyUnavailable,
+    /// The same word, of a caller's own limit: others are served.
+    TooMuch,
     ServerError,
 }
 
@@ -42,6 +44,7 @@ impl Code {
             Self::TemporarilyUnavailable => {
                 ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE)
             }
+            Self::TooMuch => ("temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),
             Self::ServerError => ("server_error", StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -95,10 +98,10 @@ impl From<Error> for Refusal {
         let code = code(&error);
         let retry_after = status::retry_after(&error);
         let description = match &error {
-            Error::PolicyDenied(denial) => {
+            Error::PolicyDenied(denial) | Error::AboveDenied { denial, .. } => {
                 let allowed: Vec<_> = denial.allowed.iter().map(ToString::to_string).collect();
                 format!(
-                    "policy denies this ({}); allowed would be: {}; decision {}",
+                    "{error} ({}); allowed would be: {}; decision {}",
                     denial.basis.policies.join(" "),
                     allowed.join(" "),
                     denial.basis.id
@@ -121,9 +124,11 @@ const fn code(error: &Error) -> Code {
         | Error::UnknownScope { .. }
         | Error::ScopeExceedsTask { .. }
         | Error::BindingRequired { .. }
-        | Error::PolicyDenied(_) => Code::InvalidScope,
+        | Error::PolicyDenied(_)
+        | Error::AboveDenied { .. } => Code::InvalidScope,
         Error::UnknownTarget { .. } | Error::TargetNotActive { .. } => Code::InvalidTarget,
         Error::Unauthenticated { .. }
+        | Error::AttestationRefused(_)
         | Error::EnrolmentRefused
         | Error::IdentityConflict
         | Error::AgentSuspended { .. }
@@ -133,18 +138,23 @@ const fn code(error: &Error) -> Code {
         | Error::TaskNotFound { .. }
         | Error::CredentialNotFound { .. }
         | Error::InvalidBinding { .. } => Code::InvalidGrant,
-        Error::LimitReached { .. }
-        | Error::QueueFull
+        Error::LimitReached(_) => Code::TooMuch,
+        Error::QueueFull
         | Error::RetryAfterRevocation
         | Error::ClockUnsafe
+        | Error::AttestationUnavailable { .. }
         | Error::BrokerHalted
+        | Error::BrokerSealed
         | Error::StoreUnavailable(_)
+        | Error::RolledBack(_)
         | Error::LogUnavailable(_) => Code::TemporarilyUnavailable,
         // None of these can come of what is asked here.
         Error::InvalidCsr { .. }
         | Error::TooManyItems { .. }
         | Error::MessageTooLarge { .. }
         | Error::TaskTooDeep { .. }
+        | Error::KeepAliveStreams
+        | Error::TooManyChildren { .. }
         | Error::LastAdmin { .. }
         | Error::Retired { .. }
         | Error::OwnerNotActive { .. }
@@ -156,7 +166,10 @@ const fn code(error: &Error) -> Code {
         | Error::KeyNotFound { .. }
         | Error::AlreadyRegistered { .. }
         | Error::IdempotencyKeyReused { .. }
-        | Error::VersionChanged { .. } => Code::InvalidRequest,
+        | Error::VersionChanged { .. }
+        | Error::RegistryVersionChanged { .. }
+        | Error::InvalidEntries { .. }
+        | Error::TooManyChanges { .. } => Code::InvalidRequest,
         Error::Internal(_) => Code::ServerError,
     }
 }

@@ -13,6 +13,7 @@ pub(super) struct Figures {
     last_group: AtomicU64,
     last_group_micros: AtomicU64,
     total_group_micros: AtomicU64,
+    disk_full: AtomicBool,
     stopped: AtomicBool,
     told: watch::Sender<bool>,
 }
@@ -25,6 +26,7 @@ impl Figures {
             last_group: AtomicU64::new(0),
             last_group_micros: AtomicU64::new(0),
             total_group_micros: AtomicU64::new(0),
+            disk_full: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             told: watch::Sender::new(false),
         }
@@ -38,6 +40,11 @@ impl Figures {
         self.last_group.store(count(size), Ordering::Relaxed);
         self.last_group_micros.store(micros, Ordering::Relaxed);
         self.total_group_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Whether there is room on the disk.
+    pub(super) fn disk(&self, room: bool) {
+        self.disk_full.store(!room, Ordering::Relaxed);
     }
 
     /// The store has failed: nothing is accepted from here on.
@@ -63,6 +70,7 @@ impl Figures {
             last_group: self.last_group.load(Ordering::Relaxed),
             last_group_micros: self.last_group_micros.load(Ordering::Relaxed),
             total_group_micros: self.total_group_micros.load(Ordering::Relaxed),
+            disk_full: self.disk_full.load(Ordering::Relaxed),
             ..crate::Stats::default()
         }
     }

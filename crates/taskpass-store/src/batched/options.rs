@@ -40,7 +40,7 @@ impl Default for Options {
             background_queue: 64,
             outbox_limit: 200_000,
             outbox_reserve: 20_000,
-            reap_chunk: 1000,
+            reap_chunk: 2000,
             quick_repair: true,
             cache_bytes: 256 * 1024 * 1024,
             clock: None,

@@ -4,8 +4,10 @@
 //! the disk. Reads of pages leave the runtime.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use taskpass_core::credential::Credential;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -13,7 +15,10 @@ use taskpass_core::key::KeyRecord;
 use taskpass_core::registry::{Row, Versioned};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
+use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
+
+use tokio::sync::mpsc;
 
 use super::Batched;
 use crate::backend::{Backend, Reader};
@@ -46,10 +51,34 @@ impl<B: Backend> Batched<B> {
     }
 }
 
+/// How long a piece of a backup waits to be taken.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a backup takes at most.
+const LONGEST: Duration = Duration::from_mins(15);
+
 #[async_trait]
 impl<B: Backend> Store for Batched<B> {
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         self.submit(commit).await
+    }
+
+    async fn backup(&self, at: Timestamp, out: mpsc::Sender<Bytes>) -> Result<(), StoreError> {
+        let runtime = tokio::runtime::Handle::current();
+        let mut longest = Box::pin(tokio::time::sleep(LONGEST));
+        self.aside(move |reader| {
+            reader.backup(at, &mut |piece| {
+                runtime.block_on(async {
+                    tokio::select! {
+                        biased;
+                        () = &mut longest => false,
+                        sent = tokio::time::timeout(PATIENCE, out.send(piece)) => {
+                            sent.is_ok_and(|sent| sent.is_ok())
+                        }
+                    }
+                })
+            })
+        })
+        .await
     }
 
     fn birth(&self) -> &Birth {
@@ -90,6 +119,10 @@ impl<B: Backend> Store for Batched<B> {
     ) -> Result<Page<Task>, StoreError> {
         self.aside(move |reader| reader.children(parent, after, limit))
             .await
+    }
+
+    async fn ties(&self, after: Option<TaskId>, limit: usize) -> Result<Page<Tie>, StoreError> {
+        self.aside(move |reader| reader.ties(after, limit)).await
     }
 
     async fn credential(&self, id: CredentialId) -> Result<Option<Credential>, StoreError> {

@@ -358,3 +358,17 @@ async fn groups_are_timed_by_the_clock_that_was_given() {
         (3000, 3000)
     );
 }
+
+#[tokio::test]
+async fn whoever_waits_for_rules_is_told_of_each_group() {
+    let store = Batched::new(Model::new(birth()), Options::default());
+    let mut newest = store.rules().subscribe();
+    for seq in 1..=3 {
+        let everything = taskpass_core::revocation::Selector::Everything;
+        let made = store.commit(revoke(everything, at(1))).await.unwrap();
+        assert_eq!(made.rules[0].seq, seq);
+        assert_eq!(store.rules().newest_seq(), seq, "it holds with the answer");
+        newest.changed().await.unwrap();
+        assert_eq!(*newest.borrow_and_update(), seq);
+    }
+}

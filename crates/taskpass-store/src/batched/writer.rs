@@ -73,6 +73,7 @@ impl<B: Backend> Writer<B> {
                     // Whoever asked may have gone; the commit stands all the same.
                     drop(reply.send(outcome.map_err(CommitError::Refused)));
                 }
+                self.reader.rules().announce();
                 Ok(())
             }
             Err(error) => {
@@ -89,10 +90,15 @@ impl<B: Backend> Writer<B> {
         }
     }
 
-    /// Answers the commits for whose audit entries there is no room; returns the others.
-    fn admit(&self, jobs: Vec<Job>) -> (Vec<Commit>, Vec<Reply>) {
+    /// Answers the commits for which, or for whose audit entries, there is no room; returns the others.
+    fn admit(&mut self, jobs: Vec<Job>) -> (Vec<Commit>, Vec<Reply>) {
+        let room_on_disk = self.has_room();
         let mut outbox = self.reader.outbox_len();
         let admitted = jobs.into_iter().filter_map(|job| {
+            if !room_on_disk && job.commit.lane == Lane::Normal {
+                drop(job.reply.send(Err(CommitError::DiskFull)));
+                return None;
+            }
             let added = added_to_outbox(&job.commit);
             let reserve = match job.commit.lane {
                 Lane::Normal => 0,
@@ -112,8 +118,15 @@ impl<B: Backend> Writer<B> {
         admitted.unzip()
     }
 
+    fn has_room(&mut self) -> bool {
+        let room = self.backend.has_room();
+        self.figures.disk(room);
+        room
+    }
+
     /// One step of the reaper; what is left goes back to the queue, behind waiting commits.
     fn reap(&mut self, mut reaping: Reaping) -> Result<(), Failed> {
+        self.has_room();
         let chunk = reaping.left.min(self.options.reap_chunk.max(1));
         match self.backend.reap(reaping.before, chunk) {
             Ok(step) => {

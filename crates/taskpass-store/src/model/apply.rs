@@ -1,14 +1,17 @@
 //! Guards and changes over maps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use taskpass_core::Timestamp;
 use taskpass_core::registry::Versioned;
 use taskpass_core::revocation::Facts;
 use taskpass_core::task::Task;
+use taskpass_core::{OwnerName, TaskId, Timestamp};
 
 use super::{Started, State};
-use crate::commit::{Change, Commit, Committed, Counter, Guard, Refusal};
+use crate::commit::{
+    Change, Commit, Committed, Counter, Guard, MetaKey, Refusal, registry_version,
+};
 
 impl State {
     /// All guards, then all changes.
@@ -19,6 +22,13 @@ impl State {
         let mut committed = Committed::default();
         for change in &commit.changes {
             self.make(change.clone(), commit.at, &mut committed);
+        }
+        if !committed.rows.is_empty() {
+            let under = MetaKey::RegistryVersion;
+            let present = registry_version(self.values.get(&under).map(Vec::as_slice));
+            let version = present.saturating_add(1);
+            self.values.insert(under, version.to_be_bytes().to_vec());
+            committed.registry_version = Some(version);
         }
         self.last_committed_at = self.last_committed_at.max(commit.at);
         Ok(committed)
@@ -38,6 +48,7 @@ impl State {
                 let task = self.tasks.get(id).ok_or(Refusal::TaskUnknown { id: *id })?;
                 (task.ended.is_none(), Refusal::TaskNotLive { id: *id })
             }
+            Guard::NotTied { id } => (!self.ties.contains_key(id), Refusal::Tied { id: *id }),
             Guard::NotRevoked(facts) => match self.revoked_by(facts) {
                 Some(seq) => return Err(Refusal::Revoked { seq }),
                 None => return Ok(()),
@@ -65,8 +76,30 @@ impl State {
                 self.live_count(counter, at) < *limit,
                 Refusal::LimitReached {
                     counter: counter.clone(),
+                    limit: *limit,
+                    live: self.live_count(counter, at),
+                    room_in: self
+                        .room_at(counter, *limit, at)
+                        .map(|room_at| room_at.since(at)),
                 },
             ),
+            Guard::FewerChildren { parent, live, all } => {
+                let beneath = self
+                    .tasks
+                    .values()
+                    .filter(|task| task.parent() == Some(*parent) && at < task.deadline_at());
+                let (mut lives, mut count) = (0, 0);
+                for task in beneath {
+                    count += 1;
+                    let over =
+                        task.ended.is_some() || self.revoked_by(&Facts::of_task(task)).is_some();
+                    lives += u64::from(!over);
+                }
+                (
+                    lives < *live && count < *all,
+                    Refusal::TooManyChildren { parent: *parent },
+                )
+            }
             Guard::NotStarted(key) => {
                 let found = self.started.get(&(key.agent.clone(), key.key));
                 match found.filter(|started| started.task.deadline() > at) {
@@ -122,6 +155,41 @@ impl State {
             .sum()
     }
 
+    fn room_at(&self, counter: &Counter, limit: u64, now: Timestamp) -> Option<Timestamp> {
+        let live = |now| self.live_count(counter, now);
+        let ends = self.counts.keys().map(|(minute, _)| (minute + 1) * 60);
+        let mut ends: Vec<_> = ends.map(Timestamp::from_secs).collect();
+        ends.retain(|end| *end > now && live(*end) < limit);
+        ends.into_iter().min()
+    }
+
+    fn count_task(&mut self, task: &Task, owner: OwnerName) {
+        if self.counted.contains_key(&task.id) {
+            return;
+        }
+        for counter in counters_of(task, &owner) {
+            let under = (task.id.deadline().minute(), counter);
+            *self.counts.entry(under).or_default() += 1;
+        }
+        self.counted.insert(task.id, owner);
+    }
+
+    fn uncount_task(&mut self, id: TaskId) {
+        let counted = self.counted.remove(&id);
+        let Some((owner, task)) = counted.zip(self.tasks.get(&id)) else {
+            return;
+        };
+        for counter in counters_of(task, &owner) {
+            let under = (id.deadline().minute(), counter);
+            let count = self.counts.get(&under).copied().unwrap_or_default();
+            if count > 1 {
+                self.counts.insert(under, count - 1);
+            } else {
+                self.counts.remove(&under);
+            }
+        }
+    }
+
     fn make(&mut self, change: Change, at: Timestamp, committed: &mut Committed) {
         match change {
             Change::PutRow(value) => {
@@ -130,7 +198,11 @@ impl State {
                 self.rows.insert(key.clone(), Versioned { value, version });
                 committed.rows.push((key, version));
             }
-            Change::StartTask { task, idempotency } => {
+            Change::StartTask {
+                task,
+                idempotency,
+                owner,
+            } => {
                 self.newest_iat = self.newest_iat.max(task.started_at.secs());
                 if let Some(key) = idempotency {
                     let started = Started {
@@ -139,20 +211,29 @@ impl State {
                     };
                     self.started.insert((key.agent, key.key), started);
                 }
+                self.count_task(&task, owner);
                 self.tasks.insert(task.id, task);
             }
+            Change::TieTask(tie) => {
+                self.ties.insert(tie.task, tie);
+            }
             Change::EndTask { id, ended } => {
-                if let Some(task) = self.tasks.get_mut(&id) {
-                    task.ended = task.ended.or(Some(ended));
-                }
+                self.ties.remove(&id);
+                let Some(task) = self.tasks.get_mut(&id) else {
+                    return;
+                };
+                task.ended = task.ended.or(Some(ended));
+                self.uncount_task(id);
             }
             Change::RecordCredential(credential) => {
                 self.newest_iat = self.newest_iat.max(credential.issued_at.secs());
                 let minute = credential.expires_at().minute();
                 let target = credential.target().cloned().map(Counter::Target);
-                let agent = Counter::Agent(credential.agent.clone());
                 let owner = Counter::Owner(credential.owner.clone());
-                for counter in [Some(agent), Some(owner), target].into_iter().flatten() {
+                let above = credential.ancestors.iter().map(|above| &above.agent);
+                let agents: BTreeSet<_> = above.chain([&credential.agent]).collect();
+                let agents = agents.into_iter().cloned().map(Counter::Agent);
+                for counter in agents.chain([owner]).chain(target) {
                     *self.counts.entry((minute, counter)).or_default() += 1;
                 }
                 self.credentials.insert(credential.id, credential);
@@ -196,4 +277,12 @@ impl State {
             }
         }
     }
+}
+
+/// What a task counts under while it is live.
+fn counters_of(task: &Task, owner: &OwnerName) -> Vec<Counter> {
+    let above = task.ancestors.iter().map(|above| &above.agent);
+    let agents: BTreeSet<_> = above.chain([&task.agent]).collect();
+    let agents = agents.into_iter().cloned().map(Counter::AgentTasks);
+    agents.chain([Counter::OwnerTasks(owner.clone())]).collect()
 }

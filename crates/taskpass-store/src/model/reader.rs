@@ -9,6 +9,7 @@ use taskpass_core::key::KeyRecord;
 use taskpass_core::registry::{Row, Versioned};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
+use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
 use super::Shared;
@@ -92,6 +93,14 @@ impl Reader for ModelReader {
         Ok(self.tasks_where(after, limit, |task| task.parent() == Some(parent)))
     }
 
+    fn ties(&self, after: Option<TaskId>, limit: usize) -> Result<Page<Tie>, StoreError> {
+        Ok(self.shared.look(|state| {
+            let ties = state.ties.values();
+            let later = ties.filter(|tie| Some(tie.task) > after);
+            page(later.copied().collect(), limit)
+        }))
+    }
+
     fn credential(&self, id: CredentialId) -> Result<Option<Credential>, StoreError> {
         Ok(self
             .shared
@@ -172,7 +181,7 @@ impl Reader for ModelReader {
             let now = state.last_committed_at;
             let all = state.counts.iter();
             all.filter(|((minute, counter), _)| {
-                *minute >= now.minute() && matches!(counter, Counter::Agent(_))
+                *minute >= now.minute() && matches!(counter, Counter::Owner(_))
             })
             .map(|(_, count)| count)
             .sum()

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use taskpass_core::Timestamp;
 
 use super::State;
-use crate::store::Reaped;
+use crate::commit::MetaKey;
+use crate::error::StoreError;
+use crate::store::{Reaped, Swept};
 
 impl State {
     /// Removes at most about `limit` rows; also says up to when rules were removed.
@@ -15,6 +17,8 @@ impl State {
             id.ends_at() < before
         });
         let tasks = take(&mut self.tasks, &mut left, |id, _| id.deadline() < before);
+        let ties = take(&mut self.ties, &mut left, |id, _| id.deadline() < before);
+        self.counted.retain(|id, _| !tasks.contains(id));
         self.started
             .retain(|_, started| !tasks.contains(&started.task));
         let enrolments = take(&mut self.enrolments, &mut left, |_, enrolment| {
@@ -31,10 +35,19 @@ impl State {
             credentials: size(credentials.len()),
             tasks: size(tasks.len()),
             rules,
-            others: size(enrolments.len() + counts.len() + places.len()),
+            others: size(ties.len() + enrolments.len() + counts.len() + places.len()),
             more: left == 0,
         };
         (reaped, until)
+    }
+
+    /// Adds what a step removed to what no entry tells yet.
+    pub(super) fn add_swept(&mut self, step: &Reaped, before: Timestamp) -> Result<(), StoreError> {
+        let kept = self.values.get(&MetaKey::Swept).map(Vec::as_slice);
+        if let Some(sum) = Swept::after(kept, step, before)? {
+            self.values.insert(MetaKey::Swept, sum);
+        }
+        Ok(())
     }
 
     /// The rules that end first, those that end together together.

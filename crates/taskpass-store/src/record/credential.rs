@@ -35,6 +35,20 @@ pub(crate) struct CredentialRecord {
     listed: Option<u64>,
 }
 
+/// The task of a [`CredentialRecord`] alone, which is all that the reaper needs; the rest is skipped.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct CredentialTask {
+    #[prost(bytes = "vec", tag = "1")]
+    task: Vec<u8>,
+}
+
+impl CredentialTask {
+    /// The task.
+    pub(crate) fn task(&self) -> Option<TaskId> {
+        TaskId::from_slice(&self.task)
+    }
+}
+
 /// What only a token has.
 #[derive(Clone, PartialEq, prost::Message)]
 struct TokenRecord {
@@ -107,11 +121,6 @@ impl From<&Credential> for CredentialRecord {
 }
 
 impl CredentialRecord {
-    /// The task alone: what the reaper needs.
-    pub(crate) fn task(&self) -> Option<TaskId> {
-        TaskId::from_slice(&self.task)
-    }
-
     /// The credential `id`.
     pub(crate) fn into_credential(self, id: CredentialId) -> Option<Credential> {
         let body = match self.token {

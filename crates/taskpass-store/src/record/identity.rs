@@ -16,6 +16,8 @@ pub(crate) struct IdentityRecord {
     previous: Option<LinkRecord>,
     #[prost(uint64, optional, tag = "4")]
     broken_at: Option<u64>,
+    #[prost(message, repeated, tag = "5")]
+    earlier: Vec<LinkRecord>,
 }
 
 /// One certificate of a line.
@@ -56,6 +58,7 @@ impl From<&IdentityLine> for IdentityRecord {
             current: Some((&line.current).into()),
             previous: line.previous.as_ref().map(Into::into),
             broken_at: line.broken_at.map(Timestamp::millis),
+            earlier: line.earlier.iter().map(Into::into).collect(),
         }
     }
 }
@@ -69,6 +72,8 @@ impl IdentityRecord {
             current: self.current?.into_link()?,
             previous: optional(self.previous, LinkRecord::into_link)?,
             broken_at: optional(self.broken_at, instant)?,
+            earlier: (self.earlier.into_iter().map(LinkRecord::into_link))
+                .collect::<Option<_>>()?,
         })
     }
 }

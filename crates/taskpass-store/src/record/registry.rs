@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use taskpass_core::Timestamp;
 use taskpass_core::access::TokenProfile;
 use taskpass_core::key::KeyId;
 use taskpass_core::registry::{
-    Agent, ClientKey, Operator, Owner, Row, System, Target, Verifier, Versioned,
+    Agent, ClientKey, LimitName, Limits, Observe, Operator, Owner, Row, System, Target, Verifier,
+    Versioned,
 };
 use taskpass_core::ttl::{MAX_IDENTITY_TTL, Ttl};
 
@@ -46,6 +48,23 @@ struct OwnerRecord {
     contact: String,
     #[prost(string, tag = "3")]
     state: String,
+    /// Absent where nothing is set, and in rows from before there were any.
+    #[prost(message, optional, tag = "4")]
+    limits: Option<LimitsRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct LimitsRecord {
+    #[prost(uint32, optional, tag = "1")]
+    live_credentials: Option<u32>,
+    #[prost(uint32, optional, tag = "2")]
+    live_tasks: Option<u32>,
+    #[prost(uint32, optional, tag = "3")]
+    issues_per_second: Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    depth: Option<u32>,
+    #[prost(uint32, optional, tag = "5")]
+    fan_out: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -72,6 +91,8 @@ struct AgentRecord {
     created_at: u64,
     #[prost(message, repeated, tag = "11")]
     client_keys: Vec<ClientKeyRecord>,
+    #[prost(message, optional, tag = "12")]
+    limits: Option<LimitsRecord>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -103,6 +124,19 @@ struct TargetRecord {
     /// Absent in rows from before there was a choice.
     #[prost(string, optional, tag = "7")]
     token_profile: Option<String>,
+    #[prost(message, optional, tag = "8")]
+    limits: Option<LimitsRecord>,
+    /// Absent where the target is enforced, and in rows from before there was a choice.
+    #[prost(message, optional, tag = "9")]
+    observe: Option<ObserveRecord>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ObserveRecord {
+    #[prost(uint64, tag = "1")]
+    until_ms: u64,
+    #[prost(string, tag = "2")]
+    reason: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -129,6 +163,9 @@ struct VerifierRecord {
 struct SystemRecord {
     #[prost(string, tag = "1")]
     state: String,
+    /// Absent unless the store came out of a backup and was not unsealed yet.
+    #[prost(uint64, optional, tag = "2")]
+    sealed_at: Option<u64>,
 }
 
 fn nanos(ttl: Ttl) -> u64 {
@@ -158,6 +195,7 @@ impl RowRecord {
             Row::Verifier(verifier) => AnyRow::Verifier(verifier.into()),
             Row::System(system) => AnyRow::System(SystemRecord {
                 state: system.state.to_string(),
+                sealed_at: system.sealed_at.map(Timestamp::millis),
             }),
         };
         Self {
@@ -176,10 +214,41 @@ impl RowRecord {
             AnyRow::Verifier(verifier) => Row::Verifier(verifier.into_verifier()?),
             AnyRow::System(system) => Row::System(System {
                 state: system.state.parse().ok()?,
+                sealed_at: optional(system.sealed_at, instant)?,
             }),
         };
         let version = self.version;
         (version > 0).then_some(Versioned { value, version })
+    }
+}
+
+impl LimitsRecord {
+    fn new(limits: &Limits) -> Option<Self> {
+        (*limits != Limits::NONE).then(|| Self {
+            live_credentials: limits.live_credentials,
+            live_tasks: limits.live_tasks,
+            issues_per_second: limits.issues_per_second,
+            depth: limits.depth.map(u32::from),
+            fan_out: limits.fan_out,
+        })
+    }
+
+    /// What was allowed when it was written and is more than the code allows now is what it allows now.
+    fn into_limits(record: Option<Self>) -> Option<Limits> {
+        let Some(record) = record else {
+            return Some(Limits::NONE);
+        };
+        let parts = [
+            (LimitName::LiveCredentials, record.live_credentials),
+            (LimitName::LiveTasks, record.live_tasks),
+            (LimitName::IssuesPerSecond, record.issues_per_second),
+            (LimitName::Depth, record.depth),
+            (LimitName::FanOut, record.fan_out),
+        ];
+        let clamp = |(name, value): (LimitName, Option<u32>)| {
+            (name, value.map(|value| value.min(name.ceiling())))
+        };
+        Limits::from_parts(parts.map(clamp)).ok()
     }
 }
 
@@ -189,6 +258,7 @@ impl From<&Owner> for OwnerRecord {
             name: owner.name.to_string(),
             contact: owner.contact.clone(),
             state: owner.state.to_string(),
+            limits: LimitsRecord::new(&owner.limits),
         }
     }
 }
@@ -199,6 +269,7 @@ impl OwnerRecord {
             name: self.name.parse().ok()?,
             contact: self.contact,
             state: self.state.parse().ok()?,
+            limits: LimitsRecord::into_limits(self.limits)?,
         })
     }
 }
@@ -217,6 +288,7 @@ impl From<&Agent> for AgentRecord {
             state: agent.state.to_string(),
             created_at: agent.created_at.millis(),
             client_keys: agent.client_keys.iter().map(Into::into).collect(),
+            limits: LimitsRecord::new(&agent.limits),
         }
     }
 }
@@ -239,6 +311,7 @@ impl AgentRecord {
                 .into_iter()
                 .map(ClientKeyRecord::into_key)
                 .collect::<Option<_>>()?,
+            limits: LimitsRecord::into_limits(self.limits)?,
         })
     }
 }
@@ -278,6 +351,11 @@ impl From<&Target> for TargetRecord {
             token_profile: Some(target.token_profile.to_string()),
             max_ttl_nanos: target.max_ttl.map(nanos),
             state: target.state.to_string(),
+            limits: LimitsRecord::new(&target.limits),
+            observe: target.observe.as_ref().map(|observe| ObserveRecord {
+                until_ms: observe.until.millis(),
+                reason: observe.reason.clone(),
+            }),
         }
     }
 }
@@ -296,6 +374,13 @@ impl TargetRecord {
                 .unwrap_or(TokenProfile::OAuth),
             max_ttl: optional(self.max_ttl_nanos, ttl)?,
             state: self.state.parse().ok()?,
+            limits: LimitsRecord::into_limits(self.limits)?,
+            observe: optional(self.observe, |observe| {
+                Some(Observe {
+                    until: instant(observe.until_ms)?,
+                    reason: observe.reason,
+                })
+            })?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::{Ended, Task};
-use taskpass_core::{DecisionId, TaskId};
+use taskpass_core::{DecisionId, OwnerName, TaskId};
 
 use crate::record::credential::AncestorRecord;
 use crate::record::{instant, optional, sha256};
@@ -27,6 +27,10 @@ pub(crate) struct TaskRecord {
     /// So that the reaper finds the row of the idempotency key.
     #[prost(bytes = "vec", optional, tag = "8")]
     idempotency: Option<Vec<u8>>,
+    /// The owner among whose live tasks it counts; absent once it has ended, or where it never was
+    /// counted.
+    #[prost(string, optional, tag = "9")]
+    counted_for: Option<String>,
 }
 
 /// The early end of a task.
@@ -62,7 +66,19 @@ impl TaskRecord {
                 reason: ended.reason.to_string(),
             }),
             idempotency: idempotency.map(|hash| hash.as_bytes().to_vec()),
+            counted_for: None,
         }
+    }
+
+    /// The record of a task that holds a place among the live ones of `owner`.
+    pub(crate) fn holding_place_of(mut self, owner: &OwnerName) -> Self {
+        self.counted_for = Some(owner.to_string());
+        self
+    }
+
+    /// Among whose live tasks it counts.
+    pub(crate) fn counted(&self) -> Option<OwnerName> {
+        self.counted_for.as_ref()?.parse().ok()
     }
 
     /// The task `id` and its idempotency key.

@@ -22,6 +22,7 @@ use crate::counters::Counters;
 use crate::error::StoreError;
 use crate::record::{self, ClockRecord, RuleRecord};
 use crate::rules::SharedRules;
+use crate::space::Space;
 use crate::store::{Birth, Reaped};
 
 /// A store in one redb file, or in memory. Make one with [`open`](super::open) or
@@ -32,6 +33,8 @@ pub struct RedbBackend {
     pub(super) shared: Arc<Shared>,
     pub(super) clock: ClockRecord,
     quick_repair: bool,
+    /// Of a store in a file.
+    space: Option<Space>,
     /// After a failed write, what is on disk is unknown: nothing more is tried.
     failed: bool,
 }
@@ -72,6 +75,7 @@ impl RedbBackend {
         let outbox = transaction
             .open_table(tables::OUTBOX)
             .during("opened a table")?;
+        let space = path.as_deref().map(Space::beside);
         let shared = Shared {
             birth,
             rules: Arc::new(SharedRules::new(set, clock.newest_seq)),
@@ -87,6 +91,7 @@ impl RedbBackend {
             shared: Arc::new(shared),
             clock,
             quick_repair,
+            space,
             failed: false,
         })
     }
@@ -136,7 +141,10 @@ impl RedbBackend {
     fn take_over(&mut self, effects: Effects) {
         self.clock = effects.clock;
         let shared = &self.shared;
-        shared.change_counters(|counters| counters.merge(&effects.counted));
+        shared.change_counters(|counters| {
+            counters.merge(&effects.counted);
+            counters.take_away(&effects.freed);
+        });
         shared.outbox.store(effects.outbox, Ordering::Relaxed);
         shared
             .last_committed_at
@@ -152,6 +160,10 @@ impl Backend for RedbBackend {
 
     fn reap(&mut self, before: Timestamp, limit: usize) -> Result<Reaped, StoreError> {
         self.crash_only(|backend| backend.remove_expired(before, limit))
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.space.as_mut().is_none_or(Space::is_ample)
     }
 
     fn reader(&self) -> Arc<dyn Reader> {

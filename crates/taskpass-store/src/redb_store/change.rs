@@ -9,17 +9,17 @@ use taskpass_core::registry::Row;
 use taskpass_core::revocation::{Rule, RuleDraft};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::{Ended, Task};
-use taskpass_core::{DecisionId, TaskId, Timestamp};
+use taskpass_core::{DecisionId, OwnerName, TaskId, Timestamp};
 
 use super::error::During as _;
 use super::group::Group;
 use super::writing::{put, put_record};
 use super::{keys, read, tables};
-use crate::commit::{ArchiveCursor, Change, Committed, IdempotencyKey};
+use crate::commit::{ArchiveCursor, Change, Committed, IdempotencyKey, MetaKey, registry_version};
 use crate::error::StoreError;
 use crate::record::{
     self, ArchiveRecord, CredentialRecord, EnrolmentRecord, IdempotencyRecord, IdentityRecord,
-    KeyRow, RowRecord, RuleRecord, TaskRecord,
+    KeyRow, RowRecord, RuleRecord, TaskRecord, TieRecord,
 };
 
 impl Group<'_> {
@@ -32,8 +32,17 @@ impl Group<'_> {
     ) -> Result<(), StoreError> {
         match change {
             Change::PutRow(row) => self.put_row(row, committed),
-            Change::StartTask { task, idempotency } => self.start_task(task, idempotency.as_ref()),
+            Change::StartTask {
+                task,
+                idempotency,
+                owner,
+            } => self.start_task(task, idempotency.as_ref(), owner),
             Change::EndTask { id, ended } => self.end_task(*id, *ended),
+            Change::TieTask(tie) => put_record(
+                self.tables.tied_task()?,
+                tie.task.as_bytes(),
+                &TieRecord::from(tie),
+            ),
             Change::RecordCredential(credential) => self.record_credential(credential),
             Change::Revoke(draft) => self.revoke(draft.clone(), at, committed),
             Change::PutEnrolment { hash, enrolment } => put_record(
@@ -61,6 +70,16 @@ impl Group<'_> {
         }
     }
 
+    /// Raises the version of the registry as a whole, for a commit that wrote rows.
+    pub(super) fn raise_registry_version(&mut self) -> Result<u64, StoreError> {
+        let under = keys::value(MetaKey::RegistryVersion);
+        let table = self.tables.meta()?;
+        let present = read::meta(table, under)?;
+        let version = registry_version(present.as_deref()).saturating_add(1);
+        put(table, under, version.to_be_bytes().as_slice())?;
+        Ok(version)
+    }
+
     fn put_row(&mut self, row: &Row, committed: &mut Committed) -> Result<(), StoreError> {
         let key = row.key();
         let table = self.tables.registry()?;
@@ -68,6 +87,7 @@ impl Group<'_> {
         let version = present.saturating_add(1);
         let record = RowRecord::new(row, version);
         put_record(table, keys::row(&key).as_str(), &record)?;
+        self.seen.wrote_row(&key, version);
         committed.rows.push((key, version));
         Ok(())
     }
@@ -76,9 +96,19 @@ impl Group<'_> {
         &mut self,
         task: &Task,
         idempotency: Option<&IdempotencyKey>,
+        owner: &OwnerName,
     ) -> Result<(), StoreError> {
         let record = TaskRecord::new(task, idempotency.map(|key| key.key));
-        put_record(self.tables.task()?, task.id.as_bytes(), &record)?;
+        let record = record.holding_place_of(owner);
+        let (table, id) = (self.tables.task()?, task.id.as_bytes());
+        let holds_one = |record: TaskRecord| Some(record.counted().is_some());
+        // An id is drawn once; if it ever were not, its place would still be counted once.
+        let holds_one = read::get("task", table, id, holds_one)?;
+        put_record(table, id, &record)?;
+        self.seen.wrote_task(task.id);
+        if holds_one != Some(true) {
+            self.counted.record_task(task, owner);
+        }
         let by_agent = keys::agent_task(&task.agent, &task.id);
         put(self.tables.agent_task()?, by_agent.as_slice(), ())?;
         if let Some(parent) = task.parent() {
@@ -95,12 +125,19 @@ impl Group<'_> {
     }
 
     fn end_task(&mut self, id: TaskId, ended: Ended) -> Result<(), StoreError> {
+        let ties = self.tables.tied_task()?;
+        ties.remove(id.as_bytes()).during("removed a row")?;
+        self.seen.wrote_task(id);
         let table = self.tables.task()?;
         let record = read::get("task", table, id.as_bytes(), |record: TaskRecord| {
-            record.into_parts(id)
+            let counted = record.counted();
+            Some((record.into_parts(id)?, counted))
         })?;
         match record {
-            Some((task, idempotency)) if task.ended.is_none() => {
+            Some(((task, idempotency), counted)) if task.ended.is_none() => {
+                if let Some(owner) = counted {
+                    self.freed.record_task(&task, &owner);
+                }
                 let task = Task {
                     ended: Some(ended),
                     ..task

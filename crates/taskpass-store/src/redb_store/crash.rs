@@ -10,7 +10,7 @@ use crate::backend::Backend as _;
 use crate::batched::Options;
 use crate::commit::{Commit, Counter};
 use crate::values::*;
-use crate::{Birth, MetaKey};
+use crate::{Birth, MetaKey, Swept};
 
 const GROUPS: u16 = 14;
 const CRASHES: u64 = 40;
@@ -142,4 +142,62 @@ fn a_disk_that_lies_is_noticed() {
     let before_last = *acknowledged.iter().rev().nth(1).unwrap();
     let old = Disk::holding(disk.image(before_last, rng));
     assert_eq!(holds_exactly(&open(old), GROUPS), None);
+}
+
+/// Every removed credential is in the sum that is kept, or in the one that an entry took: wherever
+/// the crash falls, none is in neither and none is in both.
+#[test]
+fn what_was_removed_is_told_once_whatever_crashes() {
+    const CREDENTIALS: u16 = 24;
+    let rng: &dyn Rng = &SeededRng::new(9);
+    let disk = Disk::default();
+    let task = the_task();
+    let mut backend = RedbBackend::with_storage(disk.clone(), birth(), &options()).unwrap();
+    assert!(backend.apply(&[start(&task)]).unwrap()[0].is_ok());
+    let each = |n: u16| token(n, &task, at(1), at(60 + u64::from(n)));
+    let all: Vec<_> = (0..CREDENTIALS).map(|n| issue(n, &each(n))).collect();
+    assert!(backend.apply(&all).unwrap().iter().all(Result::is_ok));
+    let first = disk.events();
+    for turn in 0..6 {
+        assert_eq!(backend.reap(at(2000), 3).unwrap().credentials, 3);
+        if turn % 2 == 1 {
+            assert!(backend.apply(&[tell(&backend)]).unwrap()[0].is_ok());
+        }
+    }
+    let (mut untold, mut told) = (0, 0);
+    for moment in first..=disk.events() {
+        let opened = open(Disk::holding(disk.image(moment, rng)));
+        let reader = opened.reader();
+        let left = reader.credentials(task.id, None, 1000).unwrap().items.len() as u64;
+        let kept = Swept::from_kept(reader.meta(MetaKey::Swept).unwrap().as_deref());
+        let kept = kept.unwrap().credentials;
+        let entries = reader.meta(MetaKey::CrlNumber).unwrap();
+        let taken = entries.map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()));
+        assert_eq!(left + kept + taken, u64::from(CREDENTIALS), "at {moment}");
+        untold = untold.max(kept);
+        told = told.max(taken);
+    }
+    assert_eq!((untold, told), (6, 18), "the crashes fell everywhere");
+}
+
+/// Takes the sum, and keeps beside it what all entries together told.
+fn tell(backend: &RedbBackend) -> Commit {
+    let reader = backend.reader();
+    let raw = reader.meta(MetaKey::Swept).unwrap();
+    let before = reader.meta(MetaKey::CrlNumber).unwrap();
+    let before = before.map_or(0, |bytes| u64::from_be_bytes(bytes.try_into().unwrap()));
+    let sum = before + Swept::from_kept(raw.as_deref()).unwrap().credentials;
+    Commit::new(at(2))
+        .guard(crate::Guard::MetaIs {
+            key: MetaKey::Swept,
+            value: raw,
+        })
+        .change(crate::Change::PutMeta {
+            key: MetaKey::Swept,
+            value: Swept::NONE.to_kept(),
+        })
+        .change(crate::Change::PutMeta {
+            key: MetaKey::CrlNumber,
+            value: sum.to_be_bytes().to_vec(),
+        })
 }

@@ -85,6 +85,8 @@ pub(super) fn counter(counter: &Counter, minute: u64) -> Vec<u8> {
         Counter::Agent(name) => (1, name.as_str()),
         Counter::Owner(name) => (2, name.as_str()),
         Counter::Target(uri) => (3, uri.as_str()),
+        Counter::AgentTasks(name) => (4, name.as_str()),
+        Counter::OwnerTasks(name) => (5, name.as_str()),
     };
     let mut key = minute.to_be_bytes().to_vec();
     key.push(kind);
@@ -106,6 +108,8 @@ pub(super) fn read_counter(key: &[u8]) -> Option<(Counter, u64)> {
         1 => Counter::Agent(name.parse().ok()?),
         2 => Counter::Owner(name.parse().ok()?),
         3 => Counter::Target(name.parse().ok()?),
+        4 => Counter::AgentTasks(name.parse().ok()?),
+        5 => Counter::OwnerTasks(name.parse().ok()?),
         _ => return None,
     };
     Some((counter, u64::from_be_bytes(*minute)))
@@ -154,6 +158,9 @@ pub(super) const fn value(key: MetaKey) -> &'static str {
         MetaKey::Shutdown => "value/shutdown",
         MetaKey::OldestLog => "value/oldest_log",
         MetaKey::ListKey => "value/list_key",
+        MetaKey::RegistryVersion => "value/registry_version",
+        MetaKey::Swept => "value/swept",
+        MetaKey::Restored => "value/restored",
     }
 }
 
@@ -186,6 +193,8 @@ mod tests {
             Counter::Agent("z".parse().unwrap()),
             Counter::Owner("a".parse().unwrap()),
             Counter::Target("https://a.example".parse().unwrap()),
+            Counter::AgentTasks("z".parse().unwrap()),
+            Counter::OwnerTasks("a".parse().unwrap()),
         ];
         for one in &counters {
             let key = counter(one, 300);
@@ -195,7 +204,7 @@ mod tests {
         for bad in [
             &b"short"[..],
             b"12345678",
-            b"12345678\x04a",
+            b"12345678\x06a",
             b"12345678\x01A",
         ] {
             assert_eq!(read_counter(bad), None);

@@ -1,5 +1,7 @@
 //! The schema's version, and the numbered steps that lead to it.
 
+mod live_tasks;
+
 use redb::{Database, ReadableDatabase as _, WriteTransaction};
 
 use super::error::During as _;
@@ -10,12 +12,20 @@ use crate::error::{OpenError, StoreError};
 pub(super) type Step = fn(&WriteTransaction) -> Result<(), StoreError>;
 
 /// The first step leads from schema 1 to 2, and so on. Steps are only ever added.
-pub(super) const STEPS: &[Step] = &[list_places];
+pub(super) const STEPS: &[Step] = &[list_places, tied_tasks, live_tasks::step];
 
 /// To 2: the table of leased places, which is read also before anything is leased.
 fn list_places(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction
         .open_table(tables::LIST_PLACE)
+        .during("made a table")
+        .map(drop)
+}
+
+/// To 3: the table of tied tasks, which is read also before any is tied.
+fn tied_tasks(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction
+        .open_table(tables::TIED_TASK)
         .during("made a table")
         .map(drop)
 }

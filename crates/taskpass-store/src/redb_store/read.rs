@@ -8,13 +8,14 @@ use taskpass_core::identity::{IdentityLine, Principal};
 use taskpass_core::registry::{Row, RowKey, Versioned};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
+use taskpass_core::tie::Tie;
 
 use super::error::During as _;
 use super::keys;
 use crate::commit::IdempotencyKey;
 use crate::error::StoreError;
 use crate::record::{
-    self, EnrolmentRecord, IdempotencyRecord, IdentityRecord, RowRecord, TaskRecord,
+    self, EnrolmentRecord, IdempotencyRecord, IdentityRecord, RowRecord, TaskRecord, TieRecord,
 };
 
 /// Reads and converts what is under `key`, if anything is.
@@ -41,6 +42,16 @@ pub(super) fn task(
 ) -> Result<Option<Task>, StoreError> {
     get("task", table, id.as_bytes(), |record: TaskRecord| {
         record.into_task(id)
+    })
+}
+
+/// A tie.
+pub(super) fn tie(
+    table: &impl ReadableTable<&'static [u8; 16], &'static [u8]>,
+    id: TaskId,
+) -> Result<Option<Tie>, StoreError> {
+    get("tied_task", table, id.as_bytes(), |record: TieRecord| {
+        record.into_tie(id)
     })
 }
 

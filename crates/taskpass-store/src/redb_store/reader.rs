@@ -12,15 +12,18 @@ use taskpass_core::key::{KeyId, KeyRecord};
 use taskpass_core::registry::{Row, Versioned};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
+use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, DecisionId, TaskId, Timestamp};
 
 use super::error::During as _;
 use super::shared::Shared;
-use super::{keys, read, tables};
+use super::{copy, keys, read, tables};
 use crate::backend::Reader;
 use crate::commit::{ArchiveCursor, Counter, LeasedPlaces, MetaKey, Outboxed};
 use crate::error::StoreError;
-use crate::record::{self, ArchiveRecord, CredentialRecord, KeyRow, RowRecord, TaskRecord};
+use crate::record::{
+    self, ArchiveRecord, CredentialRecord, KeyRow, RowRecord, TaskRecord, TieRecord,
+};
 use crate::rules::SharedRules;
 use crate::store::{Birth, Page};
 
@@ -204,6 +207,24 @@ impl Reader for RedbReader {
         })
     }
 
+    fn ties(&self, after: Option<TaskId>, limit: usize) -> Result<Page<Tie>, StoreError> {
+        self.look(|transaction| {
+            let table = transaction.open_table(tables::TIED_TASK).during(OPENED)?;
+            let after = after.as_ref().map(TaskId::as_bytes);
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = table
+                .range::<&[u8; 16]>((from, Bound::Unbounded))
+                .during(READ)?;
+            let ties = rows.map(|row| {
+                let (id, value) = row.during(READ)?;
+                let id = TaskId::from_bytes(*id.value());
+                let convert = |record: TieRecord| record.into_tie(id?);
+                record::read("tied_task", value.value(), convert)
+            });
+            page(ties, limit)
+        })
+    }
+
     fn credential(&self, id: CredentialId) -> Result<Option<Credential>, StoreError> {
         self.look(|transaction| {
             let table = transaction.open_table(tables::CREDENTIAL).during(OPENED)?;
@@ -332,6 +353,21 @@ impl Reader for RedbReader {
 
     fn outbox_len(&self) -> u64 {
         self.shared.outbox.load(Ordering::Relaxed)
+    }
+
+    fn backup(
+        &self,
+        at: Timestamp,
+        sink: &mut dyn FnMut(bytes::Bytes) -> bool,
+    ) -> Result<(), StoreError> {
+        self.look(|transaction| {
+            let header = copy::header(transaction, at)?;
+            let mut out = copy::begin(&header, sink)?;
+            for table in copy::ALL {
+                table.take(transaction, &mut out)?;
+            }
+            copy::end(out)
+        })
     }
 
     fn file_bytes(&self) -> u64 {

@@ -12,12 +12,12 @@ use taskpass_core::{CredentialId, TaskId, Timestamp};
 use super::backend::RedbBackend;
 use super::error::During as _;
 use super::shared::Shared;
-use super::writing::Tables;
+use super::writing::{Tables, put};
 use super::{keys, read};
-use crate::commit::Counter;
+use crate::commit::{Counter, MetaKey};
 use crate::error::StoreError;
-use crate::record::{self, CredentialRecord, EnrolmentRecord, IdempotencyRecord, TaskRecord};
-use crate::store::Reaped;
+use crate::record::{self, CredentialTask, EnrolmentRecord, IdempotencyRecord, TaskRecord};
+use crate::store::{Reaped, Swept};
 
 impl RedbBackend {
     /// One durable step of about `limit` rows.
@@ -30,10 +30,12 @@ impl RedbBackend {
         let mut sweep = Sweep::new(&transaction, &self.shared, before, limit.max(1));
         sweep.credentials()?;
         sweep.tasks()?;
+        sweep.ties()?;
         sweep.enrolments()?;
         sweep.counters()?;
         sweep.list_places()?;
         let rules_until = sweep.rules()?;
+        sweep.add_up()?;
         let (reaped, counters, left) = sweep.finish();
         if left == limit.max(1) {
             transaction.abort().during("left a write")?;
@@ -106,11 +108,13 @@ impl<'t> Sweep<'t> {
             .during("removed credentials")?;
         for row in extracted.take(self.left) {
             let (id, value) = row.during("removed credentials")?;
-            let convert = |record: CredentialRecord| record.task();
+            let convert = |record: CredentialTask| record.task();
             let task = record::read("credential", value.value(), convert)?;
             let id = CredentialId::from_bytes(*id.value()).ok_or(CORRUPT)?;
             gone.push(keys::pair(task.as_bytes(), id.as_bytes()));
         }
+        // Rows of one page one after another: those of a task are neighbours there.
+        gone.sort_unstable();
         let index = self.tables.task_credential()?;
         for key in &gone {
             index.remove(key).during("removed credentials")?;
@@ -144,11 +148,28 @@ impl<'t> Sweep<'t> {
                 index.remove(&under).during("removed tasks")?;
             }
             if let Some(key) = idempotency {
-                let under = keys::idempotency_of(&task.agent, key);
+                let under = keys::idempotency_of(task.starter(), key);
                 self.idempotency(under.as_slice(), task.id)?;
             }
         }
         self.reaped.tasks = self.spend(gone.len());
+        Ok(())
+    }
+
+    /// Of tasks that ran to their deadline: an end removes the tie with it.
+    fn ties(&mut self) -> Result<(), StoreError> {
+        let edge = TaskId::first_at(self.before);
+        let extracted = self
+            .tables
+            .tied_task()?
+            .extract_from_if::<&[u8; 16], _>(..edge.as_bytes(), |_, _| true)
+            .during("removed ties")?;
+        let mut gone = 0;
+        for row in extracted.take(self.left) {
+            row.during("removed ties")?;
+            gone += 1;
+        }
+        self.reaped.others += self.spend(gone);
         Ok(())
     }
 
@@ -214,6 +235,17 @@ impl<'t> Sweep<'t> {
         }
         self.reaped.others += self.spend(gone);
         Ok(())
+    }
+
+    /// Adds what this step removed to what no entry tells yet.
+    fn add_up(&mut self) -> Result<(), StoreError> {
+        let under = keys::value(MetaKey::Swept);
+        let table = self.tables.meta()?;
+        let kept = read::meta(table, under)?;
+        match Swept::after(kept.as_deref(), &self.reaped, self.before)? {
+            Some(sum) => put(table, under, sum.as_slice()),
+            None => Ok(()),
+        }
     }
 
     /// Removes prunable rules, the earliest `prune_at` first; returns up to when, so that memory

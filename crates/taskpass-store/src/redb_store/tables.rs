@@ -64,15 +64,21 @@ pub(super) const RULE: Table<u64, &[u8]> = TableDefinition::new("rule.1");
 /// Key: the key's id. Value: `KeyRow`.
 pub(super) const KEY: Table<&str, &[u8]> = TableDefinition::new("key.1");
 
-/// Live credentials by expiry minute. Read whole when the store is opened.
+/// Live credentials and live tasks by expiry minute. Read whole when the store is opened.
 ///
-/// Key: minute (8 bytes) ‖ kind (1 byte: 1 agent, 2 owner, 3 target) ‖ name. Value: the count.
+/// Key: minute (8 bytes) ‖ kind (1 byte: 1 agent, 2 owner, 3 target; since schema 4 of
+/// tasks: 4 agent, 5 owner) ‖ name. Value: the count, never 0.
 pub(super) const COUNTER: Table<&[u8], u64> = TableDefinition::new("counter.1");
 
 /// The next free place on the lists of an hour.
 ///
 /// Key: hour (8 bytes) ‖ kind (1 byte: 1 token, 2 certificate). Value: the place. Since schema 2.
 pub(super) const LIST_PLACE: Table<&[u8; 9], u64> = TableDefinition::new("list_place.1");
+
+/// Tasks that are tied to a process, until they end. Read whole when the broker is opened.
+///
+/// Key: the task's id. Value: `TieRecord`.
+pub(super) const TIED_TASK: Table<&[u8; 16], &[u8]> = TableDefinition::new("tied_task.1");
 
 /// Audit entries that the log does not hold yet, the oldest first.
 ///

@@ -57,6 +57,7 @@ tables! {
     key = KEY: &'static str => &'static [u8],
     counter = COUNTER: &'static [u8] => u64,
     list_place = LIST_PLACE: &'static [u8; 9] => u64,
+    tied_task = TIED_TASK: &'static [u8; 16] => &'static [u8],
     outbox = OUTBOX: &'static [u8; 16] => &'static [u8],
     meta = META: &'static str => &'static [u8],
 }

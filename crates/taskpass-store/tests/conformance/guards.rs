@@ -3,7 +3,9 @@
 use taskpass_core::credential::CredentialKind;
 use taskpass_core::registry::RowKey;
 use taskpass_core::revocation::Selector;
-use taskpass_store::{Change, Commit, Counter, Guard, MetaKey, Refusal};
+use taskpass_store::{
+    Change, Commit, Counter, Guard, MetaKey, Refusal, registry_version, registry_version_value,
+};
 
 use crate::subject::Subject;
 use crate::values::*;
@@ -46,12 +48,20 @@ fn table() -> Vec<(Guard, Guard, Refusal)> {
         counter: Counter::Agent(agent(0)),
         limit,
     };
-    let full = Refusal::LimitReached {
+    let full = |limit| Refusal::LimitReached {
         counter: Counter::Agent(agent(0)),
+        limit,
+        live: 1,
+        room_in: (limit > 0).then(|| at(120).since(at(10))),
     };
     let started = |same_request| Refusal::AlreadyStarted {
         task: live.id,
         same_request,
+    };
+    let fewer = |most, all| Guard::FewerChildren {
+        parent: live.id,
+        live: most,
+        all,
     };
     let new_key = || Guard::NotStarted(idempotency(0, 9, 1));
     let meta_is = |key, value: Option<&[u8]>| Guard::MetaIs {
@@ -125,8 +135,18 @@ fn table() -> Vec<(Guard, Guard, Refusal)> {
             generation_is(1, 1, false),
             Refusal::GenerationChanged,
         ),
-        (below(2), below(1), full.clone()),
-        (below(2), below(0), full),
+        (below(2), below(1), full(1)),
+        (below(2), below(0), full(0)),
+        (
+            fewer(1, 1),
+            fewer(0, 1),
+            Refusal::TooManyChildren { parent: live.id },
+        ),
+        (
+            fewer(1, 1),
+            fewer(1, 0),
+            Refusal::TooManyChildren { parent: live.id },
+        ),
         (
             new_key(),
             Guard::NotStarted(idempotency(0, 1, 1)),
@@ -176,6 +196,7 @@ fn prepare(subject: &mut dyn Subject) {
         .change(Change::StartTask {
             task: live.clone(),
             idempotency: Some(idempotency(0, 1, 1)),
+            owner: owner(0),
         })
         .change(Change::RecordCredential(token(1, &live, at(1), at(60))))
         .change(Change::Revoke(draft(Selector::Credential(credential_id(
@@ -216,6 +237,7 @@ pub(crate) fn a_refused_commit_changes_nothing_at_all(subject: &mut dyn Subject)
             .change(Change::StartTask {
                 task: other.clone(),
                 idempotency: Some(idempotency(3, 3, 3)),
+                owner: owner(0),
             })
             .change(Change::EndTask {
                 id: task_id(1, at(100)),
@@ -296,4 +318,40 @@ pub(crate) fn later_commits_of_a_group_see_earlier_ones(subject: &mut dyn Subjec
         subject.reader().meta(MetaKey::CrlNumber).unwrap(),
         Some(vec![3])
     );
+}
+
+/// Raised once by each commit that writes rows, however many, and by no other; a guard on it holds for
+/// one of two that read the same.
+pub(crate) fn the_registry_has_a_version_of_its_own(subject: &mut dyn Subject) {
+    let read = |subject: &mut dyn Subject| {
+        let value = subject.reader().meta(MetaKey::RegistryVersion).unwrap();
+        registry_version(value.as_deref())
+    };
+    assert_eq!(read(subject), 0);
+    let at_version = |version| Guard::MetaIs {
+        key: MetaKey::RegistryVersion,
+        value: registry_version_value(version),
+    };
+    let rows = |version, contact: &str| {
+        Commit::new(at(1))
+            .guard(at_version(version))
+            .change(Change::PutRow(owner_row(0, contact)))
+            .change(Change::PutRow(owner_row(1, contact)))
+    };
+    let group = [
+        rows(0, "first"),
+        rows(0, "too late"),
+        Commit::new(at(1)).change(meta(1)),
+        rows(1, "second"),
+    ];
+    let made: Vec<_> = subject
+        .apply(&group)
+        .into_iter()
+        .map(|outcome| outcome.map(|made| made.registry_version))
+        .collect();
+    let moved = Refusal::MetaChanged {
+        key: MetaKey::RegistryVersion,
+    };
+    assert_eq!(made, [Ok(Some(1)), Err(moved), Ok(None), Ok(Some(2))]);
+    assert_eq!(read(subject), 2);
 }

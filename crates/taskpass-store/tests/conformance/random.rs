@@ -36,8 +36,10 @@ fn a_task(n: u8) -> Task {
     }
 }
 
+/// Of whoever starts task `n`: of the two children, the one that runs the task above.
 fn a_key(n: u8) -> Option<IdempotencyKey> {
-    (n > 0).then(|| idempotency(n % 3, n % 2, n % 4))
+    let starter = if n == 1 || n == 2 { n - 1 } else { n % 3 };
+    (n > 0).then(|| idempotency(starter, n % 2, n % 4))
 }
 
 fn a_token(n: u16, issued: u64) -> Credential {
@@ -67,9 +69,11 @@ fn selector() -> impl Strategy<Value = Selector> {
 }
 
 fn counter() -> impl Strategy<Value = Counter> {
-    (0_u8..3, 0_u8..2).prop_map(|(kind, n)| match kind {
+    (0_u8..5, 0_u8..2).prop_map(|(kind, n)| match kind {
         0 => Counter::Agent(agent(n)),
         1 => Counter::Owner(owner(n)),
+        2 => Counter::AgentTasks(agent(n)),
+        3 => Counter::OwnerTasks(owner(n)),
         _ => Counter::Target(target(n)),
     })
 }
@@ -97,6 +101,7 @@ fn guard() -> impl Strategy<Value = Guard> {
         }),
         (0_u8..6).prop_map(|n| Guard::TaskLive { id: a_task(n).id }),
         (0_u8..6).prop_map(|n| Guard::NotEnded { id: a_task(n).id }),
+        (0_u8..6).prop_map(|n| Guard::NotTied { id: a_task(n).id }),
         (0_u16..10, 0_u64..400).prop_map(|(n, iat)| Guard::NotRevoked(a_token(n, iat).facts())),
         (0_u8..3).prop_map(|n| Guard::EnrolmentPending { hash: digest(n) }),
         (0_u8..2, 0_u64..3, any::<bool>()).prop_map(|(n, generation, broken)| {
@@ -107,6 +112,11 @@ fn guard() -> impl Strategy<Value = Guard> {
             }
         }),
         (counter(), 0_u64..5).prop_map(|(counter, limit)| Guard::Below { counter, limit }),
+        (0_u8..3, 0_u64..3, 0_u64..3).prop_map(|(n, live, all)| Guard::FewerChildren {
+            parent: a_task(n).id,
+            live,
+            all,
+        }),
         (1_u8..5).prop_map(|n| Guard::NotStarted(a_key(n).unwrap())),
         (kind(), hour(), 0_u64..3).prop_map(|(kind, hour, next)| Guard::NextPlace {
             kind,
@@ -122,45 +132,47 @@ fn guard() -> impl Strategy<Value = Guard> {
 
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
-        1 => (0_u8..2).prop_map(|n| Change::PutRow(owner_row(n, "contact"))),
-        4 => (0_u8..5).prop_map(|n| Change::StartTask {
-            task: a_task(n),
-            idempotency: a_key(n),
-        }),
-        1 => (0_u8..6, instant()).prop_map(|(n, at)| Change::EndTask {
-            id: a_task(n).id,
-            ended: Ended { at, reason: EndReason::Completed },
-        }),
+           1 => (0_u8..2).prop_map(|n| Change::PutRow(owner_row(n, "contact"))),
+           4 => (0_u8..5).prop_map(|n| Change::StartTask {
+               task: a_task(n),
+               idempotency: a_key(n),
+    owner: owner(n % 2),
+    }),
+           1 => (0_u8..6, instant()).prop_map(|(n, at)| Change::EndTask {
+               id: a_task(n).id,
+               ended: Ended { at, reason: EndReason::Completed },
+           }),
+           2 => (0_u8..5).prop_map(|n| Change::TieTask(tie(&a_task(n)))),
         4 => (0_u16..10, 0_u64..400).prop_map(|(n, iat)| Change::RecordCredential(a_token(n, iat))),
-        2 => (selector(), proptest::option::of(instant())).prop_map(|(selector, live_until)| {
-            let mut draft = draft(selector);
-            draft.live_until = live_until;
-            Change::Revoke(draft)
-        }),
-        1 => (0_u8..3, 0_u8..2, instant()).prop_map(|(hash, n, expires)| Change::PutEnrolment {
-            hash: digest(hash),
-            enrolment: enrolment(n, expires),
-        }),
-        1 => (0_u8..3).prop_map(|n| Change::UseEnrolment { hash: digest(n) }),
-        1 => (0_u8..2).prop_map(|n| Change::VoidEnrolments(principal(n))),
-        1 => (0_u8..2, 1_u64..3, instant(), any::<bool>()).prop_map(|(n, generation, at, broken)| {
-            let mut line = line(n, generation, at);
-            line.broken_at = broken.then_some(at);
-            Change::PutIdentity(line)
-        }),
-        1 => (0_u8..2).prop_map(|n| Change::PutKey(key(n, KeyState::Prepared))),
-        2 => (0_u16..8).prop_map(|n| Change::Outbox(entry(n))),
-        1 => proptest::collection::vec(0_u16..8, 0..4).prop_map(|ids| Change::Archived {
-            cursor: ArchiveCursor { log: "l".to_owned(), state: vec![9] },
-            ids: ids.into_iter().map(|n| entry(n).id).collect(),
-        }),
-        2 => (kind(), hour(), 0_u64..3).prop_map(|(kind, hour, next)| Change::LeasePlaces {
-            kind,
-            hour,
-            next,
-        }),
-        1 => (meta_key(), 0_u8..2).prop_map(|(key, byte)| Change::PutMeta { key, value: vec![byte] }),
-    ]
+           2 => (selector(), proptest::option::of(instant())).prop_map(|(selector, live_until)| {
+               let mut draft = draft(selector);
+               draft.live_until = live_until;
+               Change::Revoke(draft)
+           }),
+           1 => (0_u8..3, 0_u8..2, instant()).prop_map(|(hash, n, expires)| Change::PutEnrolment {
+               hash: digest(hash),
+               enrolment: enrolment(n, expires),
+           }),
+           1 => (0_u8..3).prop_map(|n| Change::UseEnrolment { hash: digest(n) }),
+           1 => (0_u8..2).prop_map(|n| Change::VoidEnrolments(principal(n))),
+           1 => (0_u8..2, 1_u64..3, instant(), any::<bool>()).prop_map(|(n, generation, at, broken)| {
+               let mut line = line(n, generation, at);
+               line.broken_at = broken.then_some(at);
+               Change::PutIdentity(line)
+           }),
+           1 => (0_u8..2).prop_map(|n| Change::PutKey(key(n, KeyState::Prepared))),
+           2 => (0_u16..8).prop_map(|n| Change::Outbox(entry(n))),
+           1 => proptest::collection::vec(0_u16..8, 0..4).prop_map(|ids| Change::Archived {
+               cursor: ArchiveCursor { log: "l".to_owned(), state: vec![9] },
+               ids: ids.into_iter().map(|n| entry(n).id).collect(),
+           }),
+           2 => (kind(), hour(), 0_u64..3).prop_map(|(kind, hour, next)| Change::LeasePlaces {
+               kind,
+               hour,
+               next,
+           }),
+           1 => (meta_key(), 0_u8..2).prop_map(|(key, byte)| Change::PutMeta { key, value: vec![byte] }),
+       ]
 }
 
 fn commit() -> impl Strategy<Value = Commit> {

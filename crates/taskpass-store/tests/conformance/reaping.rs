@@ -5,7 +5,7 @@ use std::time::Duration;
 use taskpass_core::Timestamp;
 use taskpass_core::revocation::Selector;
 use taskpass_core::task::{EndReason, Ended};
-use taskpass_store::{Change, Commit, Guard, Reaped};
+use taskpass_store::{Change, Commit, Guard, MetaKey, Reaped, Refusal, Swept};
 
 use crate::subject::Subject;
 use crate::values::*;
@@ -25,6 +25,71 @@ fn reap_all(subject: &mut dyn Subject, before: Timestamp, limit: usize) -> Reape
             return sum;
         }
     }
+}
+
+fn swept(subject: &dyn Subject) -> Swept {
+    let kept = subject.reader().meta(MetaKey::Swept).unwrap();
+    Swept::from_kept(kept.as_deref()).unwrap()
+}
+
+fn told(sum: &Reaped, before: Timestamp) -> Swept {
+    Swept {
+        credentials: sum.credentials,
+        tasks: sum.tasks,
+        rules: sum.rules,
+        others: sum.others,
+        before,
+    }
+}
+
+/// What is removed is in the sum until a commit takes exactly that sum.
+pub(crate) fn sums_up_what_no_entry_tells(subject: &mut dyn Subject) {
+    let task = task(1, 0, at(900), &[]);
+    subject.commit(start(&task)).unwrap();
+    for n in 0..4_u16 {
+        let token = token(n, &task, at(1), at(60 * (1 + u64::from(n))));
+        subject.commit(issue(n, &token)).unwrap();
+    }
+    let take = |read: &Swept| {
+        Commit::new(at(10))
+            .guard(Guard::MetaIs {
+                key: MetaKey::Swept,
+                value: Some(read.to_kept()),
+            })
+            .change(Change::PutMeta {
+                key: MetaKey::Swept,
+                value: Swept::NONE.to_kept(),
+            })
+    };
+    assert_eq!(subject.reap(at(60), 10), Reaped::default());
+    assert_eq!(swept(subject), Swept::NONE);
+    assert_eq!(subject.reader().meta(MetaKey::Swept).unwrap(), None);
+    let first = reap_all(subject, at(130), 10);
+    let read = swept(subject);
+    assert_eq!(read, told(&first, at(130)));
+    assert_eq!(read.credentials, 2);
+    // Another step comes between reading and taking: what was read is not all there is.
+    let second = reap_all(subject, at(190), 10);
+    assert_eq!(second.credentials, 1);
+    let key = MetaKey::Swept;
+    assert_eq!(
+        subject.commit(take(&read)).unwrap_err(),
+        Refusal::MetaChanged { key }
+    );
+    let both = swept(subject);
+    assert_eq!(both.credentials, 3);
+    assert_eq!(both.others, first.others + second.others);
+    assert_eq!(both.before, at(190));
+    subject.commit(take(&both)).unwrap();
+    assert!(swept(subject).is_none());
+    // A clock that was set back does not take back what was said.
+    assert_eq!(reap_all(subject, at(100), 10), Reaped::default());
+    assert!(swept(subject).is_none());
+    reap_all(subject, at(250), 10);
+    assert_eq!(
+        (swept(subject).credentials, swept(subject).before),
+        (1, at(250))
+    );
 }
 
 pub(crate) fn removes_in_bounded_steps_what_has_expired_and_nothing_else(
@@ -59,7 +124,9 @@ pub(crate) fn removes_in_bounded_steps_what_has_expired_and_nothing_else(
         ..Reaped::default()
     };
     assert_eq!(sum, expected);
+    assert_eq!(swept(subject), told(&expected, at(130)));
     subject.reopen();
+    assert_eq!(swept(subject), told(&expected, at(130)));
     let reader = subject.reader();
     for token in &expired {
         assert_eq!(reader.credential(token.id).unwrap(), None);
@@ -144,6 +211,7 @@ pub(crate) fn keeps_a_key_that_a_later_task_uses(subject: &mut dyn Subject) {
         let commit = Commit::new(at(1)).change(Change::StartTask {
             task: task.clone(),
             idempotency: Some(key.clone()),
+            owner: owner(0),
         });
         subject.commit(commit).unwrap();
     }

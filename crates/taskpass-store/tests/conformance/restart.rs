@@ -7,7 +7,7 @@ use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
 use taskpass_core::credential::CredentialKind;
 use taskpass_core::key::{KeyId, KeyState};
 use taskpass_core::registry::{
-    Agent, ClientKey, Operator, Role, Row, State, System, Target, Verifier,
+    Agent, ClientKey, Limits, Observe, Operator, Role, Row, State, System, Target, Verifier,
 };
 use taskpass_core::revocation::Selector;
 use taskpass_core::secret::Sha256;
@@ -17,6 +17,20 @@ use taskpass_store::{Change, Commit, MetaKey};
 use crate::subject::Subject;
 use crate::values::*;
 use crate::view::view;
+
+fn some_limits(set: bool) -> Limits {
+    if set {
+        Limits {
+            live_credentials: Some(0),
+            live_tasks: Some(7),
+            issues_per_second: Some(100_000),
+            depth: Some(2),
+            fan_out: Some(9),
+        }
+    } else {
+        Limits::NONE
+    }
+}
 
 /// Every kind of row, every optional field both set and not.
 fn rows() -> Vec<Row> {
@@ -37,6 +51,7 @@ fn rows() -> Vec<Row> {
             added_at: at(2),
             until: at(8000),
         }],
+        limits: some_limits(max_ttl.is_some()),
     };
     let odd = Ttl::new(Duration::from_nanos(1_000_000_001), MAX_TOKEN_TTL).unwrap();
     vec![
@@ -49,6 +64,11 @@ fn rows() -> Vec<Row> {
             risk: Risk::High,
             token_alg: TokenAlg::Es256,
             token_profile: TokenProfile::Cloud,
+            limits: some_limits(true),
+            observe: Some(Observe {
+                until: taskpass_core::Timestamp::from_millis(1_700_000_000_123),
+                reason: "trial".into(),
+            }),
             max_ttl: Some(MAX_TOKEN_TTL),
             state: State::Active,
         }),
@@ -107,6 +127,7 @@ pub(crate) fn keeps_everything(subject: &mut dyn Subject) {
             hour: 472_222,
             next: 4096,
         })
+        .change(Change::TieTask(tie(&root)))
         .change(Change::PutMeta {
             key: MetaKey::PolicySet,
             value: vec![7; 32],

@@ -10,6 +10,7 @@ use taskpass_core::registry::{Row, Versioned};
 use taskpass_core::rng::SeededRng;
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
+use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 use taskpass_store::{
     ArchiveCursor, Backend, Batched, Birth, Commit, CommitError, Committed, Counter, LeasedPlaces,
@@ -273,6 +274,10 @@ impl<B: Backend> Reader for Through<B> {
     ) -> Result<Page<Task>, StoreError> {
         self.runtime
             .block_on(self.store.children(parent, after, limit))
+    }
+
+    fn ties(&self, after: Option<TaskId>, limit: usize) -> Result<Page<Tie>, StoreError> {
+        self.runtime.block_on(self.store.ties(after, limit))
     }
 
     fn credential(&self, id: CredentialId) -> Result<Option<Credential>, StoreError> {

@@ -93,6 +93,35 @@ pub(crate) fn over_by_rule(subject: &mut dyn Subject) {
     }
 }
 
+/// What an earlier commit of the group read of a task does not hide what the next one did to it.
+pub(crate) fn live_as_far_as_its_group_has_come(subject: &mut dyn Subject) {
+    let [root, child, grandchild] = family(subject);
+    let late = task(4, 4, at(300), &[]);
+    let ended = Ended {
+        at: at(10),
+        reason: COMPLETED,
+    };
+    let look = |task: &Task| Commit::new(at(10)).guard(Guard::TaskLive { id: task.id });
+    let (unknown, over_late) = (Refusal::TaskUnknown { id: late.id }, over(&late));
+    let group = [
+        (look(&grandchild), Ok(())),
+        (end(&child, ended), Ok(())),
+        (look(&grandchild), over(&child)),
+        (look(&root), Ok(())),
+        (revoke(Selector::Task(root.id), at(10)), Ok(())),
+        (look(&root), over(&root)),
+        (look(&late), Err(unknown)),
+        (start(&late), Ok(())),
+        (look(&late), Ok(())),
+        (end(&late, ended), Ok(())),
+        (look(&late), over_late),
+    ];
+    let (commits, expected): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    let outcomes = subject.apply(&commits).into_iter();
+    let outcomes: Vec<_> = outcomes.map(|outcome| outcome.map(drop)).collect();
+    assert_eq!(outcomes, expected);
+}
+
 pub(crate) fn ended_once(subject: &mut dyn Subject) {
     let [root, ..] = family(subject);
     let first = Ended {
@@ -145,6 +174,7 @@ pub(crate) fn a_repeated_start_is_the_same_start(subject: &mut dyn Subject) {
             .change(Change::StartTask {
                 task: task.clone(),
                 idempotency: Some(key),
+                owner: owner(0),
             })
     };
     let (first, second) = (task(1, 0, at(100), &[]), task(2, 0, at(200), &[]));
@@ -169,4 +199,96 @@ pub(crate) fn a_repeated_start_is_the_same_start(subject: &mut dyn Subject) {
     subject.commit(begin(&second, at(100), 1)).unwrap();
     let refused = subject.commit(begin(&first, at(100), 1)).unwrap_err();
     assert_eq!(refused, started(&second, true));
+}
+
+/// Two live children are allowed, and five before their deadlines.
+pub(crate) fn children_are_counted_within_a_group(subject: &mut dyn Subject) {
+    let root = task(1, 0, at(1000), &[]);
+    let other = task(2, 0, at(1000), &[]);
+    for task in [&root, &other] {
+        subject.commit(start(task)).unwrap();
+    }
+    let child = |n, deadline| task(n, n, at(deadline), &[&root]);
+    let begin = |task: &Task, now| {
+        let guard = Guard::FewerChildren {
+            parent: root.id,
+            live: 2,
+            all: 5,
+        };
+        let start = Change::StartTask {
+            task: task.clone(),
+            idempotency: None,
+            owner: owner(0),
+        };
+        Commit::new(at(now)).guard(guard).change(start)
+    };
+    let refused = Err(Refusal::TooManyChildren { parent: root.id });
+    // Another task's child counts there, and a grandchild beneath its parent only.
+    let foreign = task(3, 3, at(900), &[&other]);
+    subject.commit(start(&foreign)).unwrap();
+    let [first, second, third] = [(10, 100), (11, 900), (12, 900)].map(|(n, at)| child(n, at));
+    let group = [&first, &second, &third].map(|task| begin(task, 1));
+    let held: Vec<bool> = subject.apply(&group).iter().map(Result::is_ok).collect();
+    assert_eq!(held, [true, true, false]);
+    let grandchild = task(20, 4, at(900), &[&second]);
+    subject.commit(start(&grandchild)).unwrap();
+
+    // Past its deadline one is over, to the millisecond.
+    let last = Timestamp::from_millis(at(100).millis() - 1);
+    let mut early = begin(&third, 0);
+    early.at = last;
+    assert_eq!(subject.commit(early).map(drop), refused);
+    subject.commit(begin(&third, 100)).unwrap();
+    assert_eq!(
+        subject.commit(begin(&child(13, 900), 100)).map(drop),
+        refused
+    );
+    // So is one that has ended, and one that a rule matches.
+    let ended = Ended {
+        at: at(101),
+        reason: COMPLETED,
+    };
+    subject.commit(end(&second, ended)).unwrap();
+    subject.commit(begin(&child(13, 900), 102)).unwrap();
+    subject
+        .commit(revoke(Selector::Task(third.id), at(103)))
+        .unwrap();
+    subject.commit(begin(&child(14, 900), 104)).unwrap();
+    assert_eq!(
+        subject.commit(begin(&child(15, 900), 104)).map(drop),
+        refused
+    );
+    // Ended ones count among all until their deadline: five at the end, although none is live.
+    for n in [13, 14] {
+        subject.commit(end(&child(n, 900), ended)).unwrap();
+    }
+    subject.commit(begin(&child(15, 900), 105)).unwrap();
+    subject.commit(end(&child(15, 900), ended)).unwrap();
+    assert_eq!(
+        subject.commit(begin(&child(16, 900), 106)).map(drop),
+        refused
+    );
+    subject.commit(begin(&child(16, 950), 900)).unwrap();
+}
+
+/// The key is the starter's, and is forgotten with the task, whoever runs that.
+pub(crate) fn a_key_is_the_starters(subject: &mut dyn Subject) {
+    let root = task(1, 0, at(300), &[]);
+    let child = task(2, 1, at(100), &[&root]);
+    subject.commit(start(&root)).unwrap();
+    let key = idempotency(0, 1, 1);
+    let begin = Commit::new(at(1)).change(Change::StartTask {
+        task: child.clone(),
+        idempotency: Some(key.clone()),
+        owner: owner(0),
+    });
+    subject.commit(begin).unwrap();
+    let free = |subject: &mut dyn Subject| {
+        let guard = Guard::NotStarted(key.clone());
+        subject.commit(Commit::new(at(50)).guard(guard)).is_ok()
+    };
+    assert!(!free(subject));
+    subject.reap(at(150), 100);
+    // Even for a clock that went back: the row is gone.
+    assert!(free(subject));
 }

@@ -12,6 +12,7 @@ use taskpass_core::revocation::{RuleDraft, Selector};
 use taskpass_core::rng::SeededRng;
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
+use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, DecisionId, OwnerName, TargetUri, TaskId, Timestamp};
 use taskpass_store::{Birth, Change, Commit, Guard, IdempotencyKey, Outboxed};
 
@@ -134,6 +135,7 @@ pub(crate) fn owner_row(n: u8, contact: &str) -> Row {
     Row::Owner(Owner {
         name: owner(n),
         contact: contact.to_owned(),
+        limits: taskpass_core::registry::Limits::NONE,
         state: State::Active,
     })
 }
@@ -158,6 +160,7 @@ pub(crate) fn line(n: u8, generation: u64, issued_at: Timestamp) -> IdentityLine
         generation,
         current: link(1),
         previous: (generation > 1).then(|| link(2)),
+        earlier: (generation > 2).then(|| link(3)).into_iter().collect(),
         broken_at: None,
     }
 }
@@ -189,10 +192,20 @@ pub(crate) fn idempotency(by: u8, key: u8, request: u8) -> IdempotencyKey {
 }
 
 /// A commit that starts `task`.
+/// The tie of `task`.
+pub(crate) fn tie(task: &Task) -> Tie {
+    Tie {
+        task: task.id,
+        at: task.started_at,
+        entry: task.decision,
+    }
+}
+
 pub(crate) fn start(task: &Task) -> Commit {
     Commit::new(task.started_at).change(Change::StartTask {
         task: task.clone(),
         idempotency: None,
+        owner: owner(0),
     })
 }
 

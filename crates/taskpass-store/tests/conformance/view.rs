@@ -39,6 +39,8 @@ pub(crate) fn view(reader: &dyn Reader) -> String {
             Counter::Agent(agent(n)),
             Counter::Owner(owner(n)),
             Counter::Target(target(n)),
+            Counter::AgentTasks(agent(n)),
+            Counter::OwnerTasks(owner(n)),
         ] {
             for minute in 0..8 {
                 say(&reader.live(&counter, at(minute * 60)));
@@ -58,10 +60,14 @@ pub(crate) fn view(reader: &dyn Reader) -> String {
         MetaKey::Shutdown,
         MetaKey::OldestLog,
         MetaKey::ListKey,
+        MetaKey::RegistryVersion,
+        MetaKey::Swept,
+        MetaKey::Restored,
     ] {
         say(&reader.meta(key).unwrap());
     }
     say(&reader.leased_places().unwrap());
+    say(&reader.ties(None, MANY).unwrap());
     let rules = reader.rules();
     say(&rules.newest_seq());
     say(&rules.after(0, MANY));

@@ -21,6 +21,7 @@ pub struct Builder {
     retention: Option<String>,
     options: Vec<String>,
     config: Option<String>,
+    oauth: bool,
 }
 
 impl Builder {
@@ -30,6 +31,7 @@ impl Builder {
             retention: None,
             options: Vec::new(),
             config: None,
+            oauth: false,
         }
     }
 
@@ -53,6 +55,13 @@ impl Builder {
     #[must_use]
     pub fn serve(mut self, sections: &str) -> Self {
         self.config = Some(sections.to_owned());
+        self
+    }
+
+    /// The OAuth front too, of [`serve`](Self::serve); `dev` always has it.
+    #[must_use]
+    pub fn oauth(mut self) -> Self {
+        self.oauth = true;
         self
     }
 
@@ -119,7 +128,7 @@ impl Builder {
     fn made(&self, sections: &str) -> Broker {
         let temp = tempfile::tempdir().expect("a folder can be made");
         let folder = temp.path().join("data");
-        let [grpc, http, ops] = free_ports();
+        let [grpc, http, ops, front] = free_ports();
         let url = format!("http://127.0.0.1:{http}");
         let data = folder.display().to_string();
         let init = ["init", "--data", &data, "--trust-domain", "test.taskpass"];
@@ -130,6 +139,14 @@ impl Builder {
              [grpc]\nlisten = \"127.0.0.1:{grpc}\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n\
              [ops]\nlisten = \"127.0.0.1:{ops}\"\n{sections}\n"
         );
+        let (front, oauth) = if self.oauth {
+            let address = format!("127.0.0.1:{front}");
+            let section = format!("[oauth]\nlisten = \"{address}\"\n");
+            (format!("https://{address}"), section)
+        } else {
+            (String::new(), String::new())
+        };
+        let config = config + &oauth;
         let path = folder.join("taskpass.toml");
         std::fs::write(&path, config).expect("the configuration can be written");
         let path = path.display().to_string();
@@ -146,7 +163,7 @@ impl Builder {
                 addr: format!("https://127.0.0.1:{grpc}"),
                 http: url,
                 ops: format!("http://127.0.0.1:{ops}"),
-                oauth: String::new(),
+                oauth: front,
             },
             _temp: temp,
         }
@@ -160,8 +177,8 @@ fn private(folder: &std::path::Path) {
 }
 
 /// Ports that nobody has at this moment. Somebody may take one before it is used: then try others.
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| {
+fn free_ports() -> [u16; 4] {
+    let listeners = [(); 4].map(|()| {
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port on loopback")
     });
     listeners.map(|listener| listener.local_addr().expect("it is bound").port())

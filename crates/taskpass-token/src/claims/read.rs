@@ -8,6 +8,7 @@ use taskpass_core::scope::ScopeName;
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::{Ancestor, MAX_DEPTH};
 
+use super::act::{self, Acted};
 use super::{Claims, ClaimsError, StatusRef, TASK_DETAILS_TYPE, TaskClaims};
 use crate::strict::{Object, present};
 
@@ -23,6 +24,8 @@ struct Payload {
     jti: String,
     scope: String,
     authorization_details: Vec<Object<Details>>,
+    #[serde(default, deserialize_with = "present")]
+    act: Option<Object<Acted>>,
     #[serde(default, deserialize_with = "present")]
     cnf: Option<Object<Confirmation>>,
     #[serde(default, deserialize_with = "present")]
@@ -131,6 +134,7 @@ pub(super) fn from_json(payload: &[u8]) -> Result<(Claims, Option<StatusRef>), C
         bound_to,
         issuer: payload.iss,
     };
+    act::check(&claims, payload.act)?;
     Ok((claims, status))
 }
 

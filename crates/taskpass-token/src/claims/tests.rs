@@ -51,6 +51,8 @@ fn the_form_is_fixed() {
             r#""authorization_details":[{{"type":"urn:taskpass:task","task_id":"{}","#,
             r#""purpose":"close the \"March\" books\n","ancestors":[{{"task_id":"{}","#,
             r#""agent":"planner"}}],"stage":"bounded","decision_id":"{}"}}],"#,
+            r#""act":{{"sub":"spiffe://example.org/agent/invoice-bot","#,
+            r#""act":{{"sub":"spiffe://example.org/agent/planner"}}}},"#,
             r#""cnf":{{"x5t#S256":"{}"}}}}"#
         ),
         claims.id,
@@ -65,6 +67,98 @@ fn the_form_is_fixed() {
         ..claims
     };
     assert!(!unbound.to_json().contains("cnf"));
+}
+
+/// Who acts is outermost, who began innermost; an agent's own subtasks hand on nothing.
+#[test]
+fn act_says_who_acts_and_who_handed_the_work_on() {
+    let act = |agents: &[&str]| {
+        let mut claims = claims();
+        let place = claims.task.ancestors.remove(0);
+        claims.task.ancestors = agents
+            .iter()
+            .map(|agent| Ancestor {
+                task: place.task,
+                agent: agent.parse().unwrap(),
+            })
+            .collect();
+        let json = claims.to_json();
+        assert_eq!(Claims::from_json(json.as_bytes()).unwrap(), claims);
+        let mut claim = &serde_json::from_str::<serde_json::Value>(&json).unwrap()["act"];
+        let mut said = Vec::new();
+        while let Some(actor) = claim.as_object() {
+            said.push(
+                actor["sub"]
+                    .as_str()
+                    .unwrap()
+                    .rsplit('/')
+                    .next()
+                    .unwrap()
+                    .to_owned(),
+            );
+            assert_eq!(actor.len(), 1 + usize::from(actor.contains_key("act")));
+            claim = actor.get("act").unwrap_or(&serde_json::Value::Null);
+        }
+        said
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(act(&[]), none);
+    assert_eq!(act(&["invoice-bot", "invoice-bot"]), none);
+    assert_eq!(act(&["planner"]), ["invoice-bot", "planner"]);
+    assert_eq!(
+        act(&["invoice-bot", "planner", "planner"]),
+        ["invoice-bot", "planner"]
+    );
+    assert_eq!(
+        act(&["planner", "invoice-bot", "boss"]),
+        ["invoice-bot", "planner", "invoice-bot", "boss"]
+    );
+}
+
+#[test]
+fn act_agrees_with_the_rest_or_the_token_is_refused() {
+    let json = claims().to_json();
+    let bot = r#""sub":"spiffe://example.org/agent/invoice-bot""#;
+    let planner = r#""sub":"spiffe://example.org/agent/planner""#;
+    let claim = format!(r#""act":{{{bot},"act":{{{planner}}}}}"#);
+    assert!(json.contains(&claim));
+    let with = |act: &str| {
+        let json = json.replace(&claim, act);
+        Claims::from_json(json.as_bytes())
+    };
+    assert!(with(&claim).is_ok());
+    // What else is said of an actor is not ours to judge.
+    let more = format!(r#""act":{{"iss":"x",{bot},"act":{{{planner}}}}}"#);
+    assert!(with(&more).is_ok());
+    let deep = (0..200).fold(String::from("{}"), |within, _| {
+        format!(r#"{{{planner},"act":{within}}}"#)
+    });
+    for bad in [
+        // The one who handed it on does not act.
+        format!(r#""act":{{{planner}}}"#),
+        format!(r#""act":{{{bot}}}"#),
+        format!(r#""act":{{{planner},"act":{{{bot}}}}}"#),
+        format!(r#""act":{{{bot},"act":{{{planner},"act":{{{planner}}}}}}}"#),
+        format!(r#""act":{{{bot},"act":{{"sub":"planner"}}}}"#),
+        format!(r#""act":{{{bot},"act":null}}"#),
+        format!(r#""act":{{{bot},"act":[]}}"#),
+        format!(r#""act":{{"act":{{{planner}}}}}"#),
+        format!(r#""act":{deep}"#),
+        r#""act":null"#.to_owned(),
+        r#""act":"spiffe://example.org/agent/invoice-bot""#.to_owned(),
+        // Another claim, and none of this name.
+        r#""sid":1"#.to_owned(),
+        format!("{claim},{claim}"),
+    ] {
+        assert!(with(&bad).is_err(), "{bad}");
+    }
+    // Where nobody handed anything on, nobody else acts.
+    let mut own = claims();
+    own.task.ancestors.clear();
+    let own = own.to_json();
+    assert!(Claims::from_json(own.as_bytes()).is_ok());
+    let acting = own.replacen('{', &format!(r#"{{"act":{{{bot}}},"#), 1);
+    assert!(Claims::from_json(acting.as_bytes()).is_err());
 }
 
 #[test]
@@ -117,7 +211,7 @@ fn a_place_on_a_status_list_is_written_and_read() {
 fn strangers_are_ignored_and_a_lone_audience_may_stand_in_an_array() {
     let claims = claims();
     let json = claims.to_json();
-    let more = json.replacen('{', r#"{"act":{"sub":"x"},"#, 1);
+    let more = json.replacen('{', r#"{"sid":{"sub":"x"},"#, 1);
     assert_eq!(Claims::from_json(more.as_bytes()).unwrap(), claims);
     let array = json.replace(
         r#""https://ledger.example""#,
@@ -209,7 +303,7 @@ fn a_wrong_value_is_named() {
         );
     }
     let start = json.find(r#""authorization_details":["#).unwrap() + 25;
-    let end = json.find(r#"],"cnf""#).unwrap();
+    let end = json.find(r#"],"act""#).unwrap();
     let entry = json.get(start..end).unwrap();
     for entries in [String::new(), format!("{entry},{entry}")] {
         let changed = json.replacen(entry, &entries, 1);

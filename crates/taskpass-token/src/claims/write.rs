@@ -10,6 +10,7 @@ use taskpass_core::scope::{ScopeName, TargetUri};
 use taskpass_core::spiffe::SpiffeId;
 use taskpass_core::task::Ancestor;
 
+use super::act::{self, Acting};
 use super::{Claims, StatusRef, TASK_DETAILS_TYPE};
 
 #[derive(Serialize)]
@@ -25,6 +26,8 @@ struct Payload<'a> {
     jti: CredentialId,
     scope: SpaceDelimited<'a>,
     authorization_details: [Details<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Acting>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +110,7 @@ pub(super) fn to_json(claims: &Claims, status: Option<&StatusRef>) -> String {
             stage: claims.task.stage,
             decision_id: claims.task.decision,
         }],
+        act: act::of(claims),
         cnf: claims.bound_to.map(|sha| Confirmation {
             x5t_s256: sha.base64url(),
         }),

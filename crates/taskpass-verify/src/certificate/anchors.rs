@@ -3,26 +3,48 @@
 //! The file that the broker publishes holds roots and issuing authorities. Only roots are trusted by
 //! themselves; the others help to build paths when a peer sends its certificate alone, so that every
 //! path shows its root, and a tainted root ends what is below it.
+//!
+//! What issues to tasks has a P-256 key, as the broker's authorities have. What stands above that, the
+//! broker's own root or a company's, may also have a P-384 key or an RSA key of 2048 to 8192 bits.
+
+mod extend;
+mod root;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use taskpass_core::Timestamp;
 use taskpass_core::key::KeyId;
 use taskpass_core::secret::Sha256;
 use taskpass_core::spiffe::TrustDomain;
-use taskpass_token::{Jwk, PublicKey, spki};
+use taskpass_token::{PublicKey, spki};
 use webpki::{
     EndEntityCert, Error as PathError, ExpirationPolicy, KeyUsage, RevocationCheckDepth,
     RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
 };
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::crl::List;
 use super::{CertificateError, VerifiedCertificate, shape};
 use crate::refusal::Refusal;
+
+use root::Root;
+
+pub use extend::Extended;
+
+pub(super) use extend::verifies;
+pub(super) use root::authority_id;
+
+/// What may sign in a path: an authority of ours, or one above it.
+static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+    webpki::ring::ECDSA_P256_SHA256,
+    webpki::ring::ECDSA_P384_SHA256,
+    webpki::ring::ECDSA_P384_SHA384,
+    webpki::ring::RSA_PKCS1_2048_8192_SHA256,
+    webpki::ring::RSA_PKCS1_2048_8192_SHA384,
+    webpki::ring::RSA_PKCS1_2048_8192_SHA512,
+];
 
 /// The most certificates that are looked at beside the leaf.
 const MAX_INTERMEDIATES: usize = 4;
@@ -36,24 +58,21 @@ pub enum AnchorsError {
     /// No self-issued authority among them.
     #[error("no root certificate among them")]
     NoRoot,
-    /// A root's key is not P-256.
-    #[error("a root's key is not a P-256 key")]
+    /// A root's key is of another kind.
+    #[error("a root's key is neither P-256, P-384 nor RSA of 2048 to 8192 bits")]
     Key,
+    /// More certificates than a hierarchy has.
+    #[error("more than {MAX_ISSUING} authorities")]
+    TooMany,
 }
+
+/// The most authorities beside the roots that are kept.
+const MAX_ISSUING: usize = 32;
 
 #[derive(Debug)]
 pub(crate) struct Anchors {
     roots: Vec<Root>,
     issuing: Vec<CertificateDer<'static>>,
-}
-
-#[derive(Debug)]
-struct Root {
-    der: CertificateDer<'static>,
-    anchor: TrustAnchor<'static>,
-    key: KeyId,
-    not_before: Timestamp,
-    not_after: Timestamp,
 }
 
 impl Anchors {
@@ -68,6 +87,9 @@ impl Anchors {
                 Some(root) => all.roots.push(root),
                 None => all.issuing.push(der),
             }
+        }
+        if all.issuing.len() > MAX_ISSUING {
+            return Err(AnchorsError::TooMany);
         }
         if all.roots.is_empty() {
             return Err(AnchorsError::NoRoot);
@@ -146,10 +168,7 @@ impl Anchors {
         let sent = intermediates.iter().map(|der| CertificateDer::from(*der));
         // A path library believes an anchor for ever; a root's own end is looked at here, because the
         // rule that would distrust its key is forgotten then.
-        let roots = self
-            .roots
-            .iter()
-            .filter(|root| root.not_before <= now && now <= root.not_after);
+        let roots = self.roots.iter().filter(|root| root.is_valid_at(now));
         Material {
             chain: sent.chain(self.issuing.iter().cloned()).collect(),
             roots: roots.map(|root| root.anchor.clone()).collect(),
@@ -170,10 +189,9 @@ impl Material<'_> {
         end: &'p EndEntityCert<'p>,
         lists: Option<RevocationOptions<'_>>,
     ) -> Result<VerifiedPath<'p>, PathError> {
-        let algorithms = &[webpki::ring::ECDSA_P256_SHA256];
         let usage = KeyUsage::client_auth();
         end.verify_for_usage(
-            algorithms,
+            ALGORITHMS,
             &self.roots,
             &self.chain,
             self.time,
@@ -184,44 +202,19 @@ impl Material<'_> {
     }
 }
 
-impl Root {
-    /// A root, or `None` if another authority issued it.
-    fn read(der: &CertificateDer<'static>) -> Result<Option<Self>, AnchorsError> {
-        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| AnchorsError::Malformed)?;
-        if !rest.is_empty() {
-            return Err(AnchorsError::Malformed);
-        }
-        if parsed.subject().as_raw() != parsed.issuer().as_raw() {
-            return Ok(None);
-        }
-        let anchor = webpki::anchor_from_trusted_cert(der).map_err(|_| AnchorsError::Malformed)?;
-        let key = match spki::from_der(&webpki::spki_for_anchor(&anchor)) {
-            Ok(key @ PublicKey::P256(_)) => Jwk::new(key).id().clone(),
-            Ok(PublicKey::Ed25519(_)) | Err(_) => return Err(AnchorsError::Key),
-        };
-        let instant = |secs: i64| Timestamp::from_secs(u64::try_from(secs).unwrap_or(0));
-        Ok(Some(Self {
-            key,
-            not_before: instant(parsed.validity().not_before.timestamp()),
-            // The whole of the last second counts.
-            not_after: instant(parsed.validity().not_after.timestamp())
-                .plus(Duration::from_millis(999)),
-            anchor: anchor.to_owned(),
-            der: der.clone(),
-        }))
-    }
-}
-
 /// The key that signed the leaf, the keys above that one, and the root's.
 fn keys_of(path: &VerifiedPath<'_>) -> Result<(KeyId, Vec<KeyId>, KeyId), CertificateError> {
-    let id = |der: &[u8]| spki::key_id(der).map_err(|_| CertificateError::Signature);
-    let root = id(&webpki::spki_for_anchor(path.anchor()))?;
-    let issuer = id(&path.issuer_spki())?;
+    let root = authority_id(&webpki::spki_for_anchor(path.anchor()));
+    let issuer = path.issuer_spki();
+    // What issues to tasks is the broker's, whatever stands above it.
+    if !matches!(spki::from_der(&issuer), Ok(PublicKey::P256(_))) {
+        return Err(CertificateError::Signature);
+    }
     let mut authorities = vec![root.clone()];
     for authority in path.intermediate_certificates().skip(1) {
-        authorities.push(id(&authority.subject_public_key_info())?);
+        authorities.push(authority_id(&authority.subject_public_key_info()));
     }
-    Ok((issuer, authorities, root))
+    Ok((authority_id(&issuer), authorities, root))
 }
 
 fn of_path(error: &PathError) -> CertificateError {
@@ -246,3 +239,6 @@ fn of_path(error: &PathError) -> CertificateError {
         _ => CertificateError::Malformed,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use taskpass_token::JwkSet;
 use taskpass_token::jwk::JwkError;
 
 use super::{HttpClient, HttpError};
+use crate::anchors::FetchAnchors;
 use crate::keys::{FetchKeys, Fetching};
 use crate::settings::{Settings, Staleness};
 
@@ -133,6 +134,33 @@ impl FetchKeys for HttpKeys {
             let json = self.client.get(&self.url).await?;
             let keys = JwkSet::from_json(&json).map_err(PublishedError::Keys)?;
             Ok(keys)
+        })
+    }
+}
+
+/// The anchors of an issuer, for [`Anchors`](crate::Anchors).
+#[derive(Debug, Clone)]
+pub struct HttpAnchors {
+    client: HttpClient,
+    url: String,
+}
+
+impl HttpAnchors {
+    /// The anchors that the issuer at `base` publishes; `base` is the broker's public URL.
+    pub fn new(client: HttpClient, base: &str) -> Self {
+        Self {
+            client,
+            url: format!("{}{ANCHORS}", base.trim_end_matches('/')),
+        }
+    }
+}
+
+impl FetchAnchors for HttpAnchors {
+    fn fetch(&self) -> crate::anchors::Fetching<'_> {
+        Box::pin(async {
+            let pem = self.client.get(&self.url).await?;
+            let pem = String::from_utf8(pem.to_vec()).map_err(|_| PublishedError::Anchors)?;
+            Ok(pem)
         })
     }
 }

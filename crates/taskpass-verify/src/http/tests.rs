@@ -245,3 +245,53 @@ async fn an_answer_must_come_in_time() {
     assert!(matches!(refused, Err(HttpError::Timeout { .. })));
     silent.abort();
 }
+
+#[cfg(feature = "status")]
+#[tokio::test]
+async fn a_status_list_must_be_called_one() {
+    use crate::status::FetchLists as _;
+
+    let typed = |kind: &str| format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n\r\na.b.c");
+    let site = Site::start(None, move |path| {
+        match path {
+            "/good" => typed("application/statuslist+jwt"),
+            "/loud" => typed("Application/StatusList+JWT; charset=utf-8"),
+            "/json" => typed("application/json"),
+            "/longer" => typed("application/statuslist+jwts"),
+            _ => "HTTP/1.1 200 OK\r\n\r\na.b.c".to_owned(),
+        }
+        .into_bytes()
+    })
+    .await;
+    let (_, pem) = own_certificate();
+    let lists = HttpLists::new(client(&pem));
+    for (path, good) in [
+        ("/good", true),
+        ("/loud", true),
+        ("/json", false),
+        ("/longer", false),
+        ("/none", false),
+    ] {
+        let uri = format!("{}{path}", site.url("http"));
+        let fetched = lists.fetch(&uri).await;
+        assert_eq!(fetched.is_ok(), good, "{path} {fetched:?}");
+    }
+    let elsewhere = lists.fetch("http://broker.example/status/1-0").await;
+    let refused = elsewhere.unwrap_err();
+    assert!(refused.to_string().contains("not encrypted"), "{refused}");
+}
+
+#[tokio::test]
+async fn anchors_are_fetched_from_their_place() {
+    use crate::anchors::FetchAnchors as _;
+
+    let world = World::new();
+    let anchors = world.anchors();
+    let site = Site::start(None, move |_| http_answer("200 OK", anchors.as_bytes())).await;
+    let (_, pem) = own_certificate();
+    let source = HttpAnchors::new(client(&pem), &format!("{}/", site.url("http")));
+    assert_eq!(source.fetch().await.unwrap(), world.anchors());
+    assert_eq!(site.asked(), ["/ca.pem"]);
+    let plain = HttpAnchors::new(client(&pem), "http://broker.example");
+    assert!(plain.fetch().await.is_err(), "never in the clear");
+}

@@ -146,7 +146,7 @@ impl TargetedToken<'_> {
         let Self { verifier, checked } = self;
         let mut view = View::Confirmed;
         if let Some(certificate) = certificate {
-            view = verifier.certificate_still_good(certificate)?;
+            view = verifier.certificate_beside_token(certificate)?;
         }
         binding(&checked, certificate)?;
         view = view.max(verifier.judge_token(&checked)?);

@@ -72,6 +72,7 @@ impl Real {
         let basis = Basis {
             id: DecisionId::generate(NOW, &self.rng),
             policies: vec!["permit-all".into()],
+            would_deny: false,
             policy_set: Sha256::of(b""),
         };
         Grant::decided(basis, agent(), ask, vec![])

@@ -133,6 +133,10 @@ pub(crate) enum ExportFormat {
     Tiles,
     /// One file with one entry a line; verified while it is written, and never again
     Jsonl,
+    /// As jsonl, each entry as an event of OCSF
+    Ocsf,
+    /// As jsonl, each entry as an event of CloudEvents 1.0
+    Cloudevents,
 }
 
 /// What to copy, and where to.
@@ -150,7 +154,7 @@ pub(crate) struct ExportArgs {
     /// In which form
     #[arg(long, value_enum, default_value_t = ExportFormat::Tiles)]
     pub(crate) format: ExportFormat,
-    /// The folder, which may be an earlier export; for jsonl a new file
+    /// The folder, which may be an earlier export; otherwise a new file
     #[arg(long, value_name = "PATH")]
     pub(crate) out: PathBuf,
     /// Only this log, such as 2026-11; all of them if absent

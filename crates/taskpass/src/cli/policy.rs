@@ -76,7 +76,7 @@ pub(crate) struct TermsArgs {
     /// The life that would be asked for
     #[arg(long, value_name = "DURATION")]
     pub(crate) ttl: Option<String>,
-    /// How the agent would prove itself: mtls or private_key_jwt
+    /// How the agent would prove itself: mtls, private_key_jwt, federated_jwt, foreign_svid or unix
     #[arg(long, value_name = "METHOD")]
     pub(crate) attestation: Option<String>,
 }

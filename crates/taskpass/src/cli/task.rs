@@ -14,15 +14,27 @@ Example:
       --scope https://ledger.example#invoices:read --ttl 10m
 
 Nothing issued under the task exceeds its scopes or outlives its deadline. With --parent, the scopes
-and the deadline are also within the parent's.")]
+and the deadline are also within the parent's.
+
+With --parent and --agent the task is handed on: the other agent runs it and finds it in its
+`taskpass task list`. A policy must permit the pair (action delegate), and every agent in the chain
+must be able to get the scopes itself, now and whenever something is issued. Ending the parent ends it:
+  taskpass task start --parent TASK --agent archiver --purpose 'file the report' \\
+      --scope https://ledger.example#invoices:read")]
     Start(StartArgs),
     /// List tasks by deadline: your own, or as an operator everybody's
     List(ListArgs),
     /// Show one task
     Show(TaskArgs),
-    /// Show a task and what was started beneath it; without TASK, everything that is running
+    /// Show a task and what was started beneath it, by whomever; without TASK, everything that is running
+    #[command(after_help = "\
+Example:
+  taskpass task tree 01M82F7QME2SN5NXE43XBVSJNR
+
+Each line is a task: id, agent, state, end, live credentials of its own, purpose. An agent sees the
+trees of its tasks, with what other agents run beneath them. Without TASK the credentials are not counted.")]
     Tree(TreeArgs),
-    /// End a task and its subtree because the work is done; revokes what it issued
+    /// End a task of yours, or one beneath it, with its subtree; revokes what it issued
     Complete(TaskArgs),
 }
 
@@ -49,6 +61,9 @@ pub(crate) struct StartArgs {
     /// The live task that this one is a part of
     #[arg(long, value_name = "TASK")]
     pub(crate) parent: Option<String>,
+    /// The agent that is to run it, where that is another one; needs --parent
+    #[arg(long, value_name = "AGENT", requires = "parent")]
+    pub(crate) agent: Option<String>,
     /// Starting again with the same key gives the same task
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,

@@ -57,8 +57,14 @@ fn every_command_says_what_it_does() {
         "taskpass init",
         "taskpass serve",
         "taskpass check-config",
+        "taskpass bench",
         "taskpass owner register",
         "taskpass agent promote",
+        "taskpass agent extend",
+        "taskpass owner offboard",
+        "taskpass apply",
+        "taskpass registry export",
+        "taskpass registry version",
         "taskpass agent enrol-token",
         "taskpass operator enrol-token",
         "taskpass verifier retire",
@@ -66,6 +72,7 @@ fn every_command_says_what_it_does() {
         "taskpass enrol",
         "taskpass task start",
         "taskpass task tree",
+        "taskpass run",
         "taskpass issue token",
         "taskpass issue cert",
         "taskpass revoke",
@@ -86,6 +93,9 @@ fn every_command_says_what_it_does() {
         "taskpass audit verify",
         "taskpass audit proof",
         "taskpass audit verify-proof",
+        "taskpass report inventory",
+        "taskpass report least-privilege",
+        "taskpass report exposure",
     ] {
         assert!(names.contains(&expected), "{expected} is not in {names:#?}");
     }
@@ -214,7 +224,7 @@ fn what_is_malformed_and_what_is_for_us_to_judge() {
         ),
         (
             "taskpass run --purpose p",
-            Err(ErrorKind::InvalidSubcommand),
+            Err(ErrorKind::MissingRequiredArgument),
         ),
     ] {
         assert_eq!(kind(line), expected, "{line}");

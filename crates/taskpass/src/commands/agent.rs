@@ -8,7 +8,9 @@ use taskpass_core::Timestamp;
 use taskpass_core::ttl::MAX_CERTIFICATE_TTL;
 
 use super::{enrol_token, registry};
-use crate::cli::registry::{AgentCommand, AgentPromoteArgs, AgentRegisterArgs, AgentUpdateArgs};
+use crate::cli::registry::{
+    AgentCommand, AgentExtendArgs, AgentPromoteArgs, AgentRegisterArgs, AgentUpdateArgs,
+};
 use crate::context::Context;
 use crate::errors::CliError;
 use crate::values;
@@ -24,6 +26,7 @@ pub(crate) async fn run(context: &Context, command: AgentCommand) -> Result<(), 
         }
         AgentCommand::Update(args) => update(context, args).await,
         AgentCommand::Promote(args) => promote(context, args).await,
+        AgentCommand::Extend(args) => extend(context, args).await,
         AgentCommand::List(page) => {
             registry::list(context, Kind::Agent, &page, |entry| match entry {
                 Entry::Agent(agent) => Some(agent),
@@ -51,6 +54,7 @@ fn agent(args: AgentRegisterArgs, now: Timestamp) -> Result<v1::Agent, CliError>
         valid_until: Some(values::valid_until(&args.valid_until, now)?),
         max_ttl: values::maybe_ttl(args.max_ttl.as_deref(), MAX_CERTIFICATE_TTL)?,
         labels: values::labels(&args.labels)?,
+        limits: values::limits(&args.limits, None)?,
         ..v1::Agent::default()
     })
 }
@@ -91,6 +95,7 @@ fn change(agent: &mut v1::Agent, args: &AgentUpdateArgs, now: Timestamp) -> Resu
     if args.no_labels || !args.labels.is_empty() {
         agent.labels = values::labels(&args.labels)?;
     }
+    agent.limits = values::limits(&args.limits, agent.limits.take())?;
     client_key::change(agent, args, now)
 }
 
@@ -107,6 +112,32 @@ async fn promote(context: &Context, args: AgentPromoteArgs) -> Result<(), CliErr
         },
     )
     .await
+}
+
+async fn extend(context: &Context, args: AgentExtendArgs) -> Result<(), CliError> {
+    let until = values::valid_until(&args.until, context.clock.now())?;
+    registry::update(
+        context,
+        Kind::Agent,
+        args.name,
+        args.reason,
+        |entry| match entry {
+            entry::Entry::Agent(agent) => prolong(agent, until),
+            _ => Err(registry::wrong_kind()),
+        },
+    )
+    .await
+}
+
+fn prolong(agent: &mut v1::Agent, until: prost_types::Timestamp) -> Result<(), CliError> {
+    let at = |at: Option<prost_types::Timestamp>| at.map(|at| (at.seconds, at.nanos));
+    if at(Some(until)) <= at(agent.valid_until) {
+        let message = format!("{} is valid for longer already", agent.name);
+        return Err(CliError::new("NOT_AN_EXTENSION", message)
+            .hint("`taskpass agent update NAME --valid-until …` also shortens it"));
+    }
+    agent.valid_until = Some(until);
+    Ok(())
 }
 
 fn raise(agent: &mut v1::Agent, stage: v1::Stage) -> Result<(), CliError> {
@@ -200,6 +231,26 @@ mod tests {
         assert_eq!(changed("--no-max-ttl").max_ttl, None);
         assert!(changed("--no-labels").labels.is_empty());
         assert_eq!(changed("--stage autonomous").stage(), v1::Stage::Autonomous);
+    }
+
+    #[test]
+    fn an_extension_only_prolongs() {
+        let at = |seconds, nanos| prost_types::Timestamp { seconds, nanos };
+        for (until, extends) in [
+            (at(100, 0), false),
+            (at(100, 5), false),
+            (at(100, 6), true),
+            (at(101, 0), true),
+        ] {
+            let mut agent = v1::Agent {
+                valid_until: Some(at(100, 5)),
+                ..v1::Agent::default()
+            };
+            let outcome = prolong(&mut agent, until);
+            assert_eq!(outcome.is_ok(), extends, "{until:?}");
+            let expected = if extends { until } else { at(100, 5) };
+            assert_eq!(agent.valid_until, Some(expected));
+        }
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! `taskpass audit …`: reading the log from the broker, and verifying copies of it without one.
 
 mod checkpoint;
-mod export;
+pub(super) mod export;
 mod filter;
-mod keys;
+pub(super) mod keys;
 mod lines;
 mod mirror;
 mod proof;
 mod query;
-mod refusal;
+pub(super) mod refusal;
 mod tail;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 mod verify;
 
 use crate::cli::audit::AuditCommand;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use taskpass_broker::{Limits, first_rows};
+use taskpass_broker::{LOST_AFTER_BOUNDS, Limits, first_rows};
 use taskpass_issuer::KeyEncryptionKey;
 use taskpass_server::{CheckpointExport, HttpTls, Listeners, Settings, TransportLimits};
 use taskpass_store::{Birth, Store as _};
@@ -49,9 +49,20 @@ pub(crate) struct DevArgs {
     /// Where to listen for OAuth [default: as before, or 127.0.0.1:7444; any port if --http has 0]
     #[arg(long, value_name = "ADDR")]
     pub(crate) oauth: Option<SocketAddr>,
+    /// A folder of policies instead of the shipped ones; read again when it changes
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policies: Option<PathBuf>,
     /// How long expired records can still be read
     #[arg(long, value_name = "TIME", default_value = "1m")]
     pub(crate) retention: String,
+    /// How long a tied task goes on without its process, from 5s to 5m
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        allow_hyphen_values = true
+    )]
+    pub(crate) lost_after: String,
 }
 
 /// What a new terminal needs.
@@ -87,13 +98,7 @@ pub(crate) async fn run(context: &Context, args: DevArgs) -> Result<(), CliError
         "warn"
     };
     host::diagnostics(filter, false)?;
-    let retention = humantime::parse_duration(&args.retention).map_err(|_| {
-        CliError::new(
-            "INVALID_DURATION",
-            format!("`{}` is not a duration", args.retention),
-        )
-        .hint("write it like `90s`, `5m` or `1h`")
-    })?;
+    let limits = limits(&args)?;
     // Kept until the end of the run: dropping it removes the folder.
     let throw_away = match &args.data {
         Some(_) => None,
@@ -113,19 +118,45 @@ pub(crate) async fn run(context: &Context, args: DevArgs) -> Result<(), CliError
         http: host::bind("public HTTP", addresses.http).await?,
         ops: host::bind("health and metrics", addresses.ops).await?,
         oauth: Some(host::bind("OAuth", addresses.oauth).await?),
+        unix: None,
     };
     let addresses = Addresses::of(&listeners)?;
     // Before anything is made: a restart after a cut-off start must find the issuer's port.
     crate::files::folder::make(layout.folder())?;
     addresses.keep(&layout)?;
     let kek = prepare(context, &layout, &addresses).await?;
-    let host = start(context, &layout, kek, listeners, retention).await?;
+    let host = start(context, &layout, kek, listeners, limits, args.policies).await?;
     identities::write(context, &host, &layout).await?;
     let ready = ready(&layout, &addresses);
     std::fs::write(layout.env(), &ready.env)
         .map_err(|error| CliError::file("write", &layout.env(), error))?;
     context.output.show(&ready)?;
     host.run_until_told().await
+}
+
+fn limits(args: &DevArgs) -> Result<Limits, CliError> {
+    let (least, most) = LOST_AFTER_BOUNDS;
+    let lost_after = duration(&args.lost_after)?;
+    if !(least..=most).contains(&lost_after) {
+        return Err(CliError::new(
+            "INVALID_DURATION",
+            "--lost-after is from 5s to 5m",
+        ));
+    }
+    Ok(Limits {
+        // One machine, one clock: nobody's may differ.
+        skew: Duration::from_secs(1),
+        retention: duration(&args.retention)?,
+        lost_after,
+        ..Limits::default()
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, CliError> {
+    humantime::parse_duration(text).map_err(|_| {
+        CliError::new("INVALID_DURATION", format!("`{text}` is not a duration"))
+            .hint("write it like `90s`, `5m` or `1h`")
+    })
 }
 
 fn throw_away() -> Result<tempfile::TempDir, CliError> {
@@ -171,7 +202,8 @@ async fn start(
     layout: &Layout,
     kek: KeyEncryptionKey,
     listeners: Listeners,
-    retention: Duration,
+    limits: Limits,
+    policies: Option<PathBuf>,
 ) -> Result<Host, CliError> {
     let store = host::open_store(context, layout, 64 << 20, 200_000)?;
     if !store.birth().dev {
@@ -210,25 +242,20 @@ async fn start(
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
         http_tls: HttpTls::Plain,
-        policies: None,
+        policies: policies.clone(),
         oauth_url: None,
         reflection: true,
         log_folder: layout.audit(),
         keep_months: None,
         checkpoint_export: CheckpointExport::default(),
+        federation: taskpass_server::FederationSettings::default(),
         reap_interval: Duration::from_secs(1),
         archive_interval: Duration::from_millis(250),
         limits: TransportLimits::default(),
     };
-    // One machine, one clock: nobody's may differ.
-    let limits = Limits {
-        skew: Duration::from_secs(1),
-        retention,
-        ..Limits::default()
-    };
     let opening = Opening {
         kek,
-        policies: None,
+        policies,
         limits,
     };
     Host::start(context, store, opening, listeners, settings).await

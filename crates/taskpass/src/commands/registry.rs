@@ -1,14 +1,16 @@
 //! What owners, agents, targets, operators and verifiers have in common.
 
+pub(crate) mod export;
+
 use taskpass_api::v1::{self, entry, resume_request};
 
 use super::pages;
 use crate::cli::PageArgs;
-use crate::cli::registry::NameReasonArgs;
+use crate::cli::registry::{NameReasonArgs, RetireArgs};
 use crate::context::Context;
 use crate::errors::CliError;
 use crate::view::listing::{Listing, Row};
-use crate::view::registry::{Entry, Retired};
+use crate::view::registry::{Entry, Retired, Versioned};
 
 /// Registers an entry, and shows it as the broker has it.
 pub(crate) async fn register(context: &Context, entry: entry::Entry) -> Result<(), CliError> {
@@ -20,7 +22,10 @@ pub(crate) async fn register(context: &Context, entry: entry::Entry) -> Result<(
     };
     let mut registry = context.session().await?.registry();
     let reply = registry.register(request).await?.into_inner();
-    context.output.show(&Entry::from_proto(reply.entry)?)
+    let entry = Entry::from_proto(reply.entry)?;
+    context
+        .output
+        .show(&Versioned::new(entry, reply.registry_version))
 }
 
 /// Reads an entry, changes it, and writes it back if nobody else did meanwhile.
@@ -47,7 +52,10 @@ pub(crate) async fn update(
         reason,
     };
     let reply = registry.update(request).await?.into_inner();
-    context.output.show(&Entry::from_proto(reply.entry)?)
+    let entry = Entry::from_proto(reply.entry)?;
+    context
+        .output
+        .show(&Versioned::new(entry, reply.registry_version))
 }
 
 /// Shows one entry.
@@ -58,7 +66,10 @@ pub(crate) async fn show(context: &Context, kind: v1::Kind, name: String) -> Res
     };
     let mut registry = context.session().await?.registry();
     let reply = registry.get(request).await?.into_inner();
-    context.output.show(&Entry::from_proto(reply.entry)?)
+    let entry = Entry::from_proto(reply.entry)?;
+    context
+        .output
+        .show(&Versioned::new(entry, reply.registry_version))
 }
 
 /// Lists the entries of a kind; `pick` takes that kind out.
@@ -102,7 +113,10 @@ pub(crate) async fn suspend(
     };
     let mut registry = context.session().await?.registry();
     let reply = registry.suspend(request).await?.into_inner();
-    context.output.show(&Entry::from_proto(reply.entry)?)
+    let entry = Entry::from_proto(reply.entry)?;
+    context
+        .output
+        .show(&Versioned::new(entry, reply.registry_version))
 }
 
 /// Lets a suspended entry take part again.
@@ -121,7 +135,10 @@ pub(crate) async fn resume(
     };
     let mut registry = context.session().await?.registry();
     let reply = registry.resume(request).await?.into_inner();
-    context.output.show(&Entry::from_proto(reply.entry)?)
+    let entry = Entry::from_proto(reply.entry)?;
+    context
+        .output
+        .show(&Versioned::new(entry, reply.registry_version))
 }
 
 /// Lets the whole broker issue again.
@@ -137,23 +154,22 @@ pub(crate) async fn resume_everything(context: &Context, reason: String) -> Resu
         .show(&crate::view::registry::Resumed { resumed: true })
 }
 
-/// Refuses an entry for ever.
+/// Refuses an entry for ever, or says what that would end.
 pub(crate) async fn retire(
     context: &Context,
     kind: v1::Kind,
-    args: NameReasonArgs,
+    args: RetireArgs,
 ) -> Result<(), CliError> {
+    let dry_run = args.dry_run;
     let request = v1::RetireRequest {
         kind: kind.into(),
         name: args.name,
-        reason: args.reason,
+        reason: args.reason.unwrap_or_default(),
+        dry_run,
     };
     let mut registry = context.session().await?.registry();
     let reply = registry.retire(request).await?.into_inner();
-    let entry = Entry::from_proto(reply.entry)?;
-    context
-        .output
-        .show(&Retired::new(entry, reply.credentials, reply.exact))
+    context.output.show(&Retired::from_proto(reply, dry_run)?)
 }
 
 /// The entry read is of another kind than the one that was asked for.

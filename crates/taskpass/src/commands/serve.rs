@@ -9,7 +9,7 @@ use taskpass_store::Store as _;
 use crate::config::Config;
 use crate::context::Context;
 use crate::errors::CliError;
-use crate::host::{self, Host, Layout, Opening};
+use crate::host::{self, Host, Inherited, Layout, Opening};
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -17,7 +17,10 @@ use crate::host::{self, Host, Layout, Opening};
 Example: taskpass serve --config /etc/taskpass/taskpass.toml
 
 SIGTERM or Ctrl-C ends it: it stops accepting, finishes what was begun, writes the rest of the
-audit log, and exits with 0.")]
+audit log, and exits with 0. SIGHUP makes it read policies and certificates again.
+
+Under systemd it takes the sockets that a unit passes (by their addresses), says when it is ready,
+and gives signs of life if WatchdogSec= asks for them.")]
 pub(crate) struct ServeArgs {
     /// The configuration; `taskpass check-config FILE` checks one
     #[arg(long, value_name = "FILE")]
@@ -51,20 +54,27 @@ pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<(), CliErr
              it past the proxy is not protected"
         );
     }
+    let mut inherited = Inherited::take()?;
     let listeners = Listeners {
-        grpc: host::bind("gRPC", config.grpc).await?,
-        http: host::bind("public HTTP", config.http).await?,
-        ops: host::bind("health and metrics", config.ops).await?,
+        grpc: inherited.bind("gRPC", config.grpc).await?,
+        http: inherited.bind("public HTTP", config.http).await?,
+        ops: inherited.bind("health and metrics", config.ops).await?,
         oauth: match config.oauth {
-            Some(address) => Some(host::bind("OAuth", address).await?),
+            Some(address) => Some(inherited.bind("OAuth", address).await?),
+            None => None,
+        },
+        unix: match config.unix {
+            Some(socket) => Some((host::socket::bind(&socket)?, socket.trust)),
             None => None,
         },
     };
+    inherited.finish()?;
     let settings = Settings {
         dns_names: config.grpc_dns,
         ip_addresses: config.grpc_ips,
         http_tls: config.http_tls,
         oauth_url: config.oauth_url,
+        federation: config.federation,
         reflection: false,
         policies: config.policies.clone(),
         log_folder: config.log_folder,

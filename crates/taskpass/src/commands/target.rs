@@ -28,6 +28,15 @@ pub(crate) async fn run(context: &Context, command: TargetCommand) -> Result<(),
         TargetCommand::Show(args) => registry::show(context, Kind::Target, args.name).await,
         TargetCommand::Suspend(args) => registry::suspend(context, Kind::Target, args).await,
         TargetCommand::Resume(args) => registry::resume(context, Kind::Target, args).await,
+        TargetCommand::Observe(args) => {
+            let until = values::observe_until(&args.until, context.clock.now())?;
+            let observe = v1::ObserveMode {
+                observe_until: Some(until),
+                reason: args.reason.clone(),
+            };
+            set_observe(context, args.uri, args.reason, Some(observe)).await
+        }
+        TargetCommand::Enforce(args) => set_observe(context, args.uri, args.reason, None).await,
     }
 }
 
@@ -39,8 +48,26 @@ fn target(args: &TargetRegisterArgs) -> Result<v1::Target, CliError> {
         token_alg: values::token_alg(&args.token_alg)?.into(),
         token_profile: values::token_profile(&args.token_profile)?.into(),
         max_ttl: values::maybe_ttl(args.max_ttl.as_deref(), MAX_TOKEN_TTL)?,
+        limits: values::limits(&args.limits, None)?,
         ..v1::Target::default()
     })
+}
+
+async fn set_observe(
+    context: &Context,
+    uri: String,
+    reason: String,
+    observe: Option<v1::ObserveMode>,
+) -> Result<(), CliError> {
+    let uri = values::target(&uri)?;
+    registry::update(context, Kind::Target, uri, reason, |entry| match entry {
+        entry::Entry::Target(target) => {
+            target.observe = observe;
+            Ok(())
+        }
+        _ => Err(registry::wrong_kind()),
+    })
+    .await
 }
 
 async fn update(context: &Context, args: TargetUpdateArgs) -> Result<(), CliError> {
@@ -71,6 +98,7 @@ fn change(target: &mut v1::Target, args: &TargetUpdateArgs) -> Result<(), CliErr
     if args.no_max_ttl || args.max_ttl.is_some() {
         target.max_ttl = values::maybe_ttl(args.max_ttl.as_deref(), MAX_TOKEN_TTL)?;
     }
+    target.limits = values::limits(&args.limits, target.limits.take())?;
     Ok(())
 }
 

@@ -1,7 +1,5 @@
 //! `taskpass task …`.
 
-use std::collections::VecDeque;
-
 use taskpass_api::v1;
 use taskpass_core::ttl::MAX_TASK_TTL;
 
@@ -13,7 +11,8 @@ use crate::errors::CliError;
 use crate::session::Session;
 use crate::values;
 use crate::view::listing::Listing;
-use crate::view::task::{Completed, Forest, Node, Started, Task};
+use crate::view::task::{Completed, Started, Task};
+use crate::view::tree::{Branch, Forest, Node};
 
 /// How many tasks a tree shows at most.
 const MAX_TREE: u32 = 1000;
@@ -45,6 +44,7 @@ fn start_request(args: StartArgs) -> Result<v1::StartRequest, CliError> {
         scopes: values::scope_refs(&args.scopes)?,
         purpose: args.purpose,
         parent_task_id: args.parent.unwrap_or_default(),
+        agent: args.agent.unwrap_or_default(),
         idempotency_key: args.idempotency_key.unwrap_or_default(),
     })
 }
@@ -109,7 +109,7 @@ async fn tree(context: &Context, args: TreeArgs) -> Result<(), CliError> {
 }
 
 /// Whatever is running.
-async fn running(session: &Session, agent: String) -> Result<(Vec<Task>, bool), CliError> {
+async fn running(session: &Session, agent: String) -> Result<(Vec<Branch>, bool), CliError> {
     let filter = v1::ListTasksRequest {
         agent,
         active_only: true,
@@ -117,31 +117,24 @@ async fn running(session: &Session, agent: String) -> Result<(Vec<Task>, bool), 
     };
     let listing = read(session, &up_to(MAX_TREE), &filter).await?;
     let truncated = !listing.next_page_token.is_empty();
-    Ok((listing.items, truncated))
+    Ok((
+        listing.items.into_iter().map(Into::into).collect(),
+        truncated,
+    ))
 }
 
-/// A task and whatever is beneath it, one list of children after the other.
-async fn subtree(session: &Session, top: String) -> Result<(Vec<Task>, bool), CliError> {
-    let mut tasks = vec![get(session, top.clone()).await?];
-    let mut parents = VecDeque::from([top]);
-    while let Some(parent_task_id) = parents.pop_front() {
-        let left = MAX_TREE.saturating_sub(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
-        if left == 0 {
-            return Ok((tasks, true));
-        }
-        let filter = v1::ListTasksRequest {
-            parent_task_id,
-            ..v1::ListTasksRequest::default()
-        };
-        let listing = read(session, &up_to(left), &filter).await?;
-        if !listing.next_page_token.is_empty() {
-            tasks.extend(listing.items);
-            return Ok((tasks, true));
-        }
-        parents.extend(listing.items.iter().map(|task| task.task_id.clone()));
-        tasks.extend(listing.items);
-    }
-    Ok((tasks, false))
+/// A task and whatever is beneath it.
+async fn subtree(session: &Session, top: String) -> Result<(Vec<Branch>, bool), CliError> {
+    let request = v1::TreeRequest {
+        task_id: top,
+        limit: MAX_TREE,
+    };
+    let reply = session.tasks().tree(request).await?.into_inner();
+    let nodes = reply.nodes.into_iter().map(|node| {
+        let task = node.task.ok_or_else(|| CliError::bad_reply("task"))?;
+        Ok(Branch::counted(task, node.credentials, node.exact))
+    });
+    Ok((nodes.collect::<Result<_, CliError>>()?, reply.truncated))
 }
 
 fn up_to(limit: u32) -> PageArgs {

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use taskpass_broker::Limits;
+use taskpass_broker::{LOST_AFTER, LOST_AFTER_BOUNDS, LimitDefaults, Limits};
 use taskpass_core::ttl::{self, Ttl};
-use taskpass_server::{HttpTls, TransportLimits};
+use taskpass_server::{CallerLimits, HttpTls, TransportLimits};
 
 use super::audit::Audit;
+use super::federation::{Federation, Unix};
+use super::limits::Limits as AmountLimits;
 use super::{Config, KekSource};
 
 /// A duration in humantime's notation, such as `90s` or `5m`.
@@ -41,9 +43,17 @@ pub(super) struct File {
     #[serde(default)]
     oauth: Oauth,
     #[serde(default)]
+    federation: Federation,
+    #[serde(default)]
+    unix: Unix,
+    #[serde(default)]
     policy: Policy,
     #[serde(default)]
     issue: Issue,
+    #[serde(default)]
+    limits: AmountLimits,
+    #[serde(default)]
+    tasks: Tasks,
     #[serde(default)]
     reaper: Reaper,
     #[serde(default)]
@@ -105,13 +115,13 @@ struct Policy {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "they are the keys of the file")]
 struct Issue {
     token_ttl: Option<Time>,
     certificate_ttl: Option<Time>,
     task_ttl: Option<Time>,
     task_max_ttl: Option<Time>,
     identity_ttl: Option<Time>,
-    live_per_agent: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -131,6 +141,7 @@ struct StoreSection {
 #[serde(deny_unknown_fields)]
 struct Transport {
     connections: Option<usize>,
+    connections_per_address: Option<usize>,
     handshakes: Option<usize>,
     handshake_timeout: Option<Time>,
     streams: Option<u32>,
@@ -138,6 +149,23 @@ struct Transport {
     message_bytes: Option<usize>,
     keepalive: Option<Time>,
     grace: Option<Time>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tasks {
+    lost_after: Option<Time>,
+}
+
+impl Tasks {
+    fn lost_after(&self) -> Result<Duration, String> {
+        let (least, most) = LOST_AFTER_BOUNDS;
+        let time = self.lost_after.map_or(LOST_AFTER, |time| time.0);
+        if (least..=most).contains(&time) {
+            return Ok(time);
+        }
+        Err("tasks.lost_after: from 5s to 5m".to_owned())
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -158,7 +186,12 @@ impl File {
         let http = self.http.listen.unwrap_or(HTTP);
         let http_tls = http_tls(&self.http, http, folder)?;
         let log_folder = self.audit.folder(folder, &data);
-        let limits = limits(&self.issue, &self.reaper)?;
+        let limits = limits(
+            &self.issue,
+            self.limits.amounts()?,
+            self.tasks.lost_after()?,
+            &self.reaper,
+        )?;
         oauth(&self.oauth)?;
         Ok(Config {
             keep_months: self.audit.keep_months()?,
@@ -177,13 +210,15 @@ impl File {
             ops: self.ops.listen.unwrap_or(OPS),
             oauth: self.oauth.listen,
             oauth_url: self.oauth.url,
+            federation: self.federation.check(folder)?,
+            unix: self.unix.check(folder)?,
             limits,
             reap_interval: positive(
                 "reaper.interval",
                 self.reaper.interval,
                 Duration::from_secs(10),
             )?,
-            transport: transport(&self.transport)?,
+            transport: transport(&self.transport, self.limits.caller()?)?,
             cache_bytes: self
                 .store
                 .cache_mib
@@ -262,7 +297,12 @@ fn names(names: Vec<String>) -> Result<Vec<String>, String> {
     }
 }
 
-fn limits(issue: &Issue, reaper: &Reaper) -> Result<Limits, String> {
+fn limits(
+    issue: &Issue,
+    amounts: LimitDefaults,
+    lost_after: Duration,
+    reaper: &Reaper,
+) -> Result<Limits, String> {
     let default = Limits::default();
     Ok(Limits {
         token_ttl: life(
@@ -295,11 +335,8 @@ fn limits(issue: &Issue, reaper: &Reaper) -> Result<Limits, String> {
             default.identity_ttl,
             ttl::MAX_IDENTITY_TTL,
         )?,
-        live_per_agent: match issue.live_per_agent {
-            Some(0) => return Err("issue.live_per_agent: at least 1".to_owned()),
-            Some(limit) => limit,
-            None => default.live_per_agent,
-        },
+        amounts,
+        lost_after,
         skew: default.skew,
         retention: reaper.retention.map_or(default.retention, |time| time.0),
     })
@@ -324,7 +361,7 @@ pub(super) fn positive(
     Ok(time)
 }
 
-fn transport(file: &Transport) -> Result<TransportLimits, String> {
+fn transport(file: &Transport, caller: CallerLimits) -> Result<TransportLimits, String> {
     let default = TransportLimits::default();
     let limits = TransportLimits {
         connections: file.connections.unwrap_or(default.connections),
@@ -340,9 +377,14 @@ fn transport(file: &Transport) -> Result<TransportLimits, String> {
         header_bytes: default.header_bytes,
         keepalive: positive("transport.keepalive", file.keepalive, default.keepalive)?,
         grace: positive("transport.grace", file.grace, default.grace)?,
+        connections_per_address: file
+            .connections_per_address
+            .unwrap_or(default.connections_per_address),
+        caller,
     };
     let some = [
         ("connections", limits.connections),
+        ("connections_per_address", limits.connections_per_address),
         ("handshakes", limits.handshakes),
         ("streams", limits.streams as usize),
         ("in_flight", limits.in_flight),

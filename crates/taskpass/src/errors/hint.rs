@@ -98,6 +98,9 @@ fn connection(reason: &str) -> Option<&'static str> {
             "somebody else renewed this identity: its key may be stolen; enrol anew and tell security"
         }
         "CALLER_SUSPENDED" => "an administrator can resume you",
+        "ATTESTATION_UNAVAILABLE" => {
+            "the broker cannot reach the issuer of the token, or its keys; its log says why. Try again in a moment"
+        }
         "QUEUE_FULL" | "STORE_UNAVAILABLE" => "nothing was changed; try again in a moment",
         "CLOCK_UNSAFE" => "the broker's clock jumped; it issues again when that is settled",
         _ => return None,
@@ -122,8 +125,28 @@ fn refusal(reason: &str) -> Option<&'static str> {
         "BROKER_HALTED" => {
             "everything was revoked; an operator can resume: `taskpass resume --all --reason …`"
         }
+        "BROKER_SEALED" => {
+            "it was restored from a backup: enrol anew as the administrator whom `taskpass restore` named, \
+             then `taskpass unseal --reason …`"
+        }
         "RETRY_AFTER_REVOCATION" => "something was revoked within this second; try again",
-        "LIVE_CREDENTIALS" => "let some expire, or end them with `taskpass task complete`",
+        "LIVE_CREDENTIALS_PER_AGENT"
+        | "LIVE_CREDENTIALS_PER_OWNER"
+        | "LIVE_CREDENTIALS_PER_TARGET" => {
+            "let some expire, ask for shorter ones, or raise it: `… update NAME --limit live_credentials=N`"
+        }
+        "LIVE_TASKS_PER_AGENT" | "LIVE_TASKS_PER_OWNER" => {
+            "end what is done with `taskpass task complete`, or raise it: `… update NAME --limit live_tasks=N`"
+        }
+        "ISSUES_PER_SECOND_PER_AGENT"
+        | "ISSUES_PER_SECOND_PER_OWNER"
+        | "ISSUES_PER_SECOND_PER_TARGET" => {
+            "wait as long as the broker says, or raise it: `… update NAME --limit issues_per_second=N`"
+        }
+        "REQUESTS_PER_CALLER" | "IN_FLIGHT_PER_CALLER" => {
+            "send less at once; an administrator can raise [limits.caller] (docs/LIMITS.md)"
+        }
+        "STREAMS_PER_CALLER" => "close a stream that is open; one is enough for many tasks",
         "IDEMPOTENCY_KEY_REUSED" => "use another --idempotency-key for another request",
         "CREDENTIAL_NOT_FOUND" => "it may have expired and been forgotten: then it is over anyway",
         "KEY_NOT_FOUND" => "`taskpass keys list` shows the keys",
@@ -136,6 +159,13 @@ fn refusal(reason: &str) -> Option<&'static str> {
 /// The registry.
 fn registry(reason: &str) -> Option<&'static str> {
     Some(match reason {
+        "INVALID_REGISTRY" => {
+            "docs/REGISTRY.md shows the form of the file; `taskpass apply FILE --dry-run` checks it again"
+        }
+        "INVALID_REASON" => {
+            "what lets somebody have or do more is recorded with a reason: --reason TEXT"
+        }
+        "TOO_MANY_ITEMS" => "send it in parts",
         "OWNER_NOT_FOUND" => "`taskpass owner list` shows them; `taskpass owner register` adds one",
         "AGENT_NOT_FOUND" => "`taskpass agent list` shows them",
         "TARGET_NOT_FOUND" => "`taskpass target list` shows them",

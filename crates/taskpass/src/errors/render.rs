@@ -24,14 +24,19 @@ const FACTS: &[(&str, &str)] = &[
 impl CliError {
     /// The whole text, ending in a line feed; empty if there is nothing to say.
     pub(crate) fn render(&self, ink: &Ink, verbose: bool) -> String {
-        if matches!(self, Self::OutputClosed) {
+        if matches!(self, Self::OutputClosed | Self::Ended { .. }) {
             return String::new();
         }
         let message = harmless(&self.to_string());
         let mut text = format!("{}: {message}\n", ink.alarm(&harmless(self.reason())));
         match self {
             Self::Refused(refused) => facts(&mut text, refused),
-            Self::Local { .. } | Self::OutputClosed => {
+            Self::Faulty { faults, .. } => {
+                for (place, what) in faults {
+                    let _ = writeln!(text, "  {}  {}", harmless(place), harmless(what));
+                }
+            }
+            Self::Local { .. } | Self::OutputClosed | Self::Ended { .. } => {
                 for cause in causes(self) {
                     line(&mut text, "cause", &cause);
                 }
@@ -51,11 +56,11 @@ impl CliError {
             Self::Local {
                 hint: Some(hint), ..
             } => Some(hint.clone()),
-            Self::Local { reason, .. } => {
+            Self::Local { reason, .. } | Self::Faulty { reason, .. } => {
                 hint::for_reason(reason, &std::collections::BTreeMap::new())
             }
             Self::Refused(refused) => hint::for_reason(&refused.reason, &refused.metadata),
-            Self::OutputClosed => None,
+            Self::OutputClosed | Self::Ended { .. } => None,
         }
     }
 }

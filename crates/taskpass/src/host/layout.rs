@@ -27,6 +27,11 @@ impl Layout {
         self.0.join("making")
     }
 
+    /// There while the folder is being restored from a backup: it is not secured yet.
+    pub(crate) fn restoring(&self) -> PathBuf {
+        self.0.join("restoring")
+    }
+
     /// What making the folder writes, beside the store.
     pub(crate) fn made(&self) -> [PathBuf; 5] {
         let store = self.store();

@@ -1,69 +1,18 @@
 //! The sample registry of a development broker: `config/registry.dev.toml`, as rows.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Deserialize;
 use taskpass_core::Timestamp;
-use taskpass_core::access::{TokenAlg, TokenProfile};
 use taskpass_core::identity::Principal;
-use taskpass_core::registry::{Agent, Operator, Owner, Row, State, Target, Verifier};
+use taskpass_core::registry::Row;
 
 use crate::errors::CliError;
+use crate::registry_file::{Dates, RegistryFile};
 
 const SOURCE: &str = include_str!("../../../../config/registry.dev.toml");
 
 /// How long the sample agents are valid.
 const VALIDITY: Duration = Duration::from_hours(24 * 365);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    owner: Vec<FileOwner>,
-    target: Vec<FileTarget>,
-    agent: Vec<FileAgent>,
-    operator: Vec<FileOperator>,
-    verifier: Vec<FileVerifier>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileOwner {
-    name: String,
-    contact: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileTarget {
-    uri: String,
-    risk: String,
-    scopes: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileAgent {
-    name: String,
-    owner: String,
-    purpose: String,
-    stage: String,
-    scopes: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileOperator {
-    name: String,
-    roles: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileVerifier {
-    name: String,
-    targets: Vec<String>,
-}
 
 /// The sample registry.
 #[derive(Debug)]
@@ -76,100 +25,44 @@ pub(crate) struct Sample {
 
 /// Parses the sample registry, as of `now`.
 pub(crate) fn sample(now: Timestamp) -> Result<Sample, CliError> {
-    parse(SOURCE, now).map_err(|message| {
-        CliError::new(
-            "INVALID_REGISTRY",
-            format!("the sample registry does not read: {message}"),
-        )
-    })
-}
-
-fn word<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error| format!("`{text}`: {error}"))
-}
-
-fn words<T, C>(texts: &[String]) -> Result<C, String>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-    C: FromIterator<T>,
-{
-    texts.iter().map(|text| word(text)).collect()
-}
-
-fn parse(source: &str, now: Timestamp) -> Result<Sample, String> {
-    let file: File = toml::from_str(source).map_err(|error| error.to_string())?;
-    let mut rows = Vec::new();
-    let mut principals = Vec::new();
-    for owner in file.owner {
-        let name = word(&owner.name)?;
-        rows.push(Row::Owner(Owner {
-            name,
-            contact: owner.contact,
-            state: State::Active,
-        }));
+    let file = RegistryFile::parse(SOURCE, Dates::FromNow(now, VALIDITY))?;
+    let wrong = |what: &str| {
+        let message = format!("the sample registry does not read: {what}");
+        CliError::new("INVALID_REGISTRY", message)
+    };
+    if let Some(fault) = file.faults.first() {
+        return Err(wrong(&fault.text));
     }
-    for target in &file.target {
-        rows.push(Row::Target(to_target(target)?));
-    }
-    for agent in file.agent {
-        let agent = to_agent(agent, now)?;
-        principals.push(Principal::Agent(agent.name.clone()));
-        rows.push(Row::Agent(agent));
-    }
-    for operator in file.operator {
-        let name: taskpass_core::OperatorName = word(&operator.name)?;
-        let roles: BTreeSet<_> = words(&operator.roles)?;
-        principals.push(Principal::Operator(name.clone()));
-        rows.push(Row::Operator(Operator {
-            name,
-            roles,
-            state: State::Active,
-        }));
-    }
-    for verifier in file.verifier {
-        let name: taskpass_core::VerifierName = word(&verifier.name)?;
-        let targets = words(&verifier.targets)?;
-        principals.push(Principal::Verifier(name.clone()));
-        rows.push(Row::Verifier(Verifier {
-            name,
-            targets,
-            state: State::Active,
-        }));
-    }
+    let rows = file
+        .entries
+        .into_iter()
+        .map(|entry| taskpass_server::row_of(entry).map(|row| dated(row, now)))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| wrong(&error.to_string()))?;
+    let principals = rows.iter().filter_map(principal).collect();
     Ok(Sample { rows, principals })
 }
 
-fn to_target(target: &FileTarget) -> Result<Target, String> {
-    let scopes = target
-        .scopes
-        .iter()
-        .map(|(name, access)| Ok((word(name)?, word(access)?)))
-        .collect::<Result<_, String>>()?;
-    Ok(Target {
-        uri: word(&target.uri)?,
-        scopes,
-        risk: word(&target.risk)?,
-        token_alg: TokenAlg::Es256,
-        token_profile: TokenProfile::OAuth,
-        max_ttl: None,
-        state: State::Active,
-    })
+fn dated(row: Row, now: Timestamp) -> Row {
+    match row {
+        Row::Agent(mut agent) => {
+            agent.created_at = now;
+            for key in &mut agent.client_keys {
+                key.added_at = now;
+            }
+            Row::Agent(agent)
+        }
+        other => other,
+    }
 }
 
-fn to_agent(agent: FileAgent, now: Timestamp) -> Result<Agent, String> {
-    Ok(Agent {
-        name: word(&agent.name)?,
-        owner: word(&agent.owner)?,
-        purpose: agent.purpose,
-        stage: word(&agent.stage)?,
-        scopes: words(&agent.scopes)?,
-        valid_until: now.plus(VALIDITY),
-        max_ttl: None,
-        labels: BTreeMap::new(),
-        state: State::Active,
-        created_at: now,
-        client_keys: Vec::new(),
-    })
+fn principal(row: &Row) -> Option<Principal> {
+    match row {
+        Row::Agent(agent) => Some(Principal::Agent(agent.name.clone())),
+        Row::Operator(operator) => Some(Principal::Operator(operator.name.clone())),
+        Row::Verifier(verifier) => Some(Principal::Verifier(verifier.name.clone())),
+        Row::Owner(_) | Row::Target(_) | Row::System(_) => None,
+    }
 }
 
 #[cfg(test)]

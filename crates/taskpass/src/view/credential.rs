@@ -22,6 +22,7 @@ pub(crate) struct IssuedToken {
     scopes: Vec<String>,
     clamped_by: Vec<String>,
     decision_id: String,
+    would_deny: bool,
     revocation_seq: u64,
 }
 
@@ -39,6 +40,7 @@ impl From<v1::IssueTokenResponse> for IssuedToken {
             scopes: reply.scopes,
             clamped_by: reply.clamped_by,
             decision_id: reply.decision_id,
+            would_deny: reply.would_deny,
             revocation_seq: reply.revocation_seq,
         }
     }
@@ -59,6 +61,10 @@ impl View for IssuedToken {
             .with("scopes", list(&self.scopes))
             .with("clamped by", list(&self.clamped_by))
             .with("decision", &self.decision_id)
+            .maybe(
+                "warning",
+                wire::observed(self.would_deny).map(str::to_owned),
+            )
             .render(ink)
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Valid {
     pub(crate) policy_set: String,
     /// The ids of its policies.
     pub(crate) policies: Vec<String>,
+    /// What no operator could do, and somebody should.
+    pub(crate) locked_out: Vec<&'static str>,
 }
 
 impl View for Valid {
@@ -29,10 +31,18 @@ impl View for Valid {
         let fields = Fields::default()
             .with("policies", self.policies.join(", "))
             .with("set", self.policy_set.as_str())
+            .maybe("warning", lockout(&self.locked_out))
             .render(ink);
         let set = self.dir.as_deref().unwrap_or("The shipped set");
         format!("{} is good.\n{fields}", harmless(set))
     }
+}
+
+fn lockout(verbs: &[&str]) -> Option<String> {
+    let verbs = Some(verbs.join(", ")).filter(|verbs| !verbs.is_empty())?;
+    Some(format!(
+        "no operator could {verbs}: permit it, as operators.cedar of the shipped set does"
+    ))
 }
 
 fn set_name(dir: Option<&str>) -> &str {
@@ -121,6 +131,7 @@ struct Answer {
     asked: Vec<String>,
     allowed_scopes: Vec<String>,
     errored: bool,
+    would_deny: bool,
     policy_set: String,
     questions: Vec<Question>,
     refused_before: Option<String>,
@@ -132,6 +143,7 @@ struct Question {
     action: String,
     scope: Option<String>,
     allowed: bool,
+    would_deny: bool,
     policies: Vec<String>,
 }
 
@@ -159,6 +171,7 @@ impl From<v1::PolicyAnswer> for Answer {
             action: question.action,
             scope: wire::text(question.scope),
             allowed: question.allowed,
+            would_deny: question.would_deny,
             policies: question.policies,
         });
         Self {
@@ -167,6 +180,7 @@ impl From<v1::PolicyAnswer> for Answer {
             asked: answer.asked,
             allowed_scopes: answer.allowed_scopes,
             errored: answer.errored,
+            would_deny: answer.would_deny,
             policy_set: answer.policy_set,
             questions: questions.collect(),
             refused_before: wire::text(answer.refused_before),
@@ -208,7 +222,9 @@ fn recorded(entry: &serde_json::Value) -> Fields {
             .filter_map(|value| value.as_str());
         words.map(str::to_owned).collect()
     };
-    let failed = at("/decision/errored").and_then(serde_json::Value::as_bool) == Some(true);
+    let holds = |path: &str| at(path).and_then(serde_json::Value::as_bool) == Some(true);
+    let failed = holds("/decision/errored");
+    let observed = holds("/decision/would_deny");
     Fields::default()
         .maybe("decision", word("/id"))
         .maybe("at", word("/at"))
@@ -220,6 +236,10 @@ fn recorded(entry: &serde_json::Value) -> Fields {
         .maybe("reason", word("/reason"))
         .each("policy", &list("/decision/policies"))
         .maybe(
+            "observed",
+            observed.then(|| "no policy permits it; its target was only observed".to_owned()),
+        )
+        .maybe(
             "failed",
             failed.then(|| "a policy could not be evaluated".to_owned()),
         )
@@ -229,6 +249,7 @@ fn recorded(entry: &serde_json::Value) -> Fields {
 impl Answer {
     fn text(&self, ink: &Ink) -> String {
         let verdict = match (self.allowed, self.errored) {
+            (true, _) if self.would_deny => "allow: only because the target is observed",
             (true, _) => "allow",
             (false, false) => "deny",
             (false, true) => "deny: a policy could not be evaluated",
@@ -256,7 +277,12 @@ impl Answer {
                     .scope
                     .clone()
                     .unwrap_or_else(|| "the task".to_owned()),
-                if question.allowed { "allow" } else { "deny" }.to_owned(),
+                match (question.allowed, question.would_deny) {
+                    (true, false) => "allow",
+                    (true, true) => "observed",
+                    (false, _) => "deny",
+                }
+                .to_owned(),
                 question.policies.join(", "),
             ]);
         }
@@ -272,6 +298,7 @@ pub(crate) struct Reach {
     access: Option<&'static str>,
     registered: bool,
     refused: Option<String>,
+    would_deny: bool,
     policies: Vec<String>,
 }
 
@@ -283,6 +310,7 @@ impl From<v1::Reach> for Reach {
             access: wire::access(reach.access),
             registered: reach.registered,
             refused: wire::text(reach.refused),
+            would_deny: reach.would_deny,
             policies: reach.policies,
         }
     }
@@ -290,7 +318,8 @@ impl From<v1::Reach> for Reach {
 
 impl Reach {
     fn verdict(&self) -> Vec<String> {
-        let verdict = self.refused.clone().unwrap_or_else(|| "can".to_owned());
+        let can = if self.would_deny { "observed" } else { "can" };
+        let verdict = self.refused.clone().unwrap_or_else(|| can.to_owned());
         let registered = if self.registered { "yes" } else { "no" };
         vec![verdict, registered.to_owned(), self.policies.join(", ")]
     }

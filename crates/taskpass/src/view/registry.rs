@@ -1,5 +1,6 @@
 //! Entries of the registry.
 
+mod limits;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use taskpass_api::v1;
 use taskpass_core::Timestamp;
 
+use self::limits::Limits;
 use super::wire::{self, Seconds};
 use crate::errors::CliError;
 use crate::output::table::Fields;
@@ -20,6 +22,7 @@ pub(crate) struct Owner {
     name: String,
     contact: String,
     state: Option<&'static str>,
+    limits: Limits,
     version: u64,
 }
 
@@ -37,6 +40,7 @@ pub(crate) struct Agent {
     state: Option<&'static str>,
     created_at: Option<Timestamp>,
     client_keys: Vec<ClientKey>,
+    limits: Limits,
     version: u64,
 }
 
@@ -65,7 +69,16 @@ pub(crate) struct Target {
     token_profile: Option<&'static str>,
     max_ttl: Option<Seconds>,
     state: Option<&'static str>,
+    limits: Limits,
+    observe: Option<Observe>,
     version: u64,
+}
+
+/// Until when, and why, a target is only observed.
+#[derive(Debug, Serialize)]
+struct Observe {
+    observe_until: Option<Timestamp>,
+    reason: String,
 }
 
 /// An operator.
@@ -112,6 +125,7 @@ impl Entry {
                 name: owner.name,
                 contact: owner.contact,
                 state: wire::state(owner.state),
+                limits: Limits::new(owner.limits),
                 version,
             }),
             v1::entry::Entry::Agent(agent) => Self::Agent(Agent::new(agent, version)),
@@ -154,6 +168,7 @@ impl Agent {
                     added_at: wire::instant(key.added_at),
                 })
                 .collect(),
+            limits: Limits::new(agent.limits),
             version,
         }
     }
@@ -180,6 +195,7 @@ impl Agent {
             .with("max ttl", lifetime(self.max_ttl))
             .with("labels", list(&labels))
             .each("client keys", &keys)
+            .with("limits", self.limits.text())
             .with("created", instant(self.created_at, ink))
             .with("version", self.version.to_string())
             .render(ink)
@@ -200,11 +216,23 @@ impl Target {
             token_profile: wire::token_profile(target.token_profile),
             max_ttl: wire::seconds(target.max_ttl),
             state: wire::state(target.state),
+            limits: Limits::new(target.limits),
+            observe: target.observe.map(|observe| Observe {
+                observe_until: wire::instant(observe.observe_until),
+                reason: observe.reason,
+            }),
             version,
         }
     }
 
     fn text(&self, ink: &Ink) -> String {
+        let observed = self.observe.as_ref().map(|observe| {
+            let until = instant(observe.observe_until, ink);
+            format!(
+                "what no policy permits is allowed until {until}: {}",
+                observe.reason
+            )
+        });
         let scope = |scope: &TargetScope| format!("{} ({})", scope.name, wire::shown(scope.access));
         let scopes: Vec<String> = self.scopes.iter().map(scope).collect();
         Fields::default()
@@ -214,7 +242,9 @@ impl Target {
             .with("tokens", wire::shown(self.token_alg))
             .with("token profile", wire::shown(self.token_profile))
             .with("max ttl", lifetime(self.max_ttl))
+            .with("limits", self.limits.text())
             .with("state", wire::shown(self.state))
+            .maybe("observed", observed)
             .with("version", self.version.to_string())
             .render(ink)
     }
@@ -228,6 +258,7 @@ impl View for Entry {
             Self::Owner(owner) => Fields::default()
                 .with("name", &owner.name)
                 .with("contact", &owner.contact)
+                .with("limits", owner.limits.text())
                 .with("state", wire::shown(owner.state))
                 .with("version", owner.version.to_string())
                 .render(ink),
@@ -254,30 +285,84 @@ fn lifetime(seconds: Option<Seconds>) -> String {
     )
 }
 
-/// An entry that was retired, and what that ended.
+/// An entry, and the version of the registry that it was read at or that writing it made.
+#[derive(Debug, Serialize)]
+pub(crate) struct Versioned {
+    #[serde(flatten)]
+    entry: Entry,
+    registry_version: u64,
+}
+
+impl Versioned {
+    /// The entry at this version of the registry.
+    pub(crate) const fn new(entry: Entry, registry_version: u64) -> Self {
+        Self {
+            entry,
+            registry_version,
+        }
+    }
+}
+
+impl View for Versioned {
+    fn text(&self, ink: &Ink) -> String {
+        self.entry.text(ink)
+    }
+}
+
+/// An entry that was retired, or would be, and what that ends.
 #[derive(Debug, Serialize)]
 pub(crate) struct Retired {
     #[serde(flatten)]
     entry: Entry,
+    agents: u64,
+    tasks: u64,
+    tasks_exact: bool,
     credentials: u64,
     exact: bool,
+    dry_run: bool,
+    registry_version: u64,
 }
 
 impl Retired {
-    /// The entry, and how many live credentials its end ended.
-    pub(crate) const fn new(entry: Entry, credentials: u64, exact: bool) -> Self {
-        Self {
+    /// The answer to a request, which may have been a dry run.
+    pub(crate) fn from_proto(reply: v1::RetireResponse, dry_run: bool) -> Result<Self, CliError> {
+        let v1::RetireResponse {
             entry,
             credentials,
             exact,
-        }
+            agents,
+            tasks,
+            tasks_exact,
+            registry_version,
+        } = reply;
+        Ok(Self {
+            entry: Entry::from_proto(entry)?,
+            agents,
+            tasks,
+            tasks_exact,
+            credentials,
+            exact,
+            dry_run,
+            registry_version,
+        })
     }
 }
 
 impl View for Retired {
     fn text(&self, ink: &Ink) -> String {
-        let ended = super::revocation::counted(self.credentials, self.exact);
-        let ended = Fields::default().with("ended", format!("{ended} credentials"));
+        let tasks = super::revocation::counted(self.tasks, self.tasks_exact);
+        let credentials = super::revocation::counted(self.credentials, self.exact);
+        let mut of = format!("{tasks} tasks, {credentials} credentials");
+        if matches!(self.entry, Entry::Owner(_)) {
+            of = format!("{of} of {} agents", self.agents);
+        }
+        let ended = if self.dry_run {
+            Fields::default()
+                .with("dry run", "nothing was changed")
+                .with("would end", of)
+        } else {
+            Fields::default().with("ended", of)
+        };
         format!("{}{}", self.entry.text(ink), ended.render(ink))
     }
 }

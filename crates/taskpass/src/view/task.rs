@@ -1,7 +1,5 @@
 //! Tasks, and what starting and completing one answers.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use taskpass_api::v1;
 use taskpass_core::Timestamp;
@@ -9,7 +7,7 @@ use taskpass_core::Timestamp;
 use super::listing::Row;
 use super::wire::{self, Ancestor};
 use crate::output::table::Fields;
-use crate::output::text::{brief, harmless, instant, list};
+use crate::output::text::{brief, instant, list};
 use crate::output::{Ink, View};
 
 /// A task as it is recorded.
@@ -17,12 +15,12 @@ use crate::output::{Ink, View};
 #[expect(clippy::struct_field_names, reason = "the names are the proto's")]
 pub(crate) struct Task {
     pub(crate) task_id: String,
-    agent: String,
-    purpose: String,
+    pub(super) agent: String,
+    pub(super) purpose: String,
     scopes: Vec<String>,
     started_at: Option<Timestamp>,
-    deadline_at: Option<Timestamp>,
-    state: Option<&'static str>,
+    pub(super) deadline_at: Option<Timestamp>,
+    pub(super) state: Option<&'static str>,
     pub(crate) ancestors: Vec<Ancestor>,
     ended_at: Option<Timestamp>,
     decision_id: String,
@@ -95,6 +93,7 @@ pub(crate) struct Started {
     scopes: Vec<String>,
     clamped_by: Vec<String>,
     decision_id: String,
+    would_deny: bool,
 }
 
 impl From<v1::StartResponse> for Started {
@@ -105,6 +104,7 @@ impl From<v1::StartResponse> for Started {
             scopes: reply.scopes,
             clamped_by: reply.clamped_by,
             decision_id: reply.decision_id,
+            would_deny: reply.would_deny,
         }
     }
 }
@@ -117,6 +117,10 @@ impl View for Started {
             .each("scopes", &self.scopes)
             .with("clamped by", list(&self.clamped_by))
             .with("decision", &self.decision_id)
+            .maybe(
+                "warning",
+                wire::observed(self.would_deny).map(str::to_owned),
+            )
             .render(ink)
     }
 }
@@ -145,112 +149,5 @@ impl View for Completed {
             .fields(ink)
             .with("ended credentials", self.credentials.to_string())
             .render(ink)
-    }
-}
-
-/// A task with those beneath it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Node {
-    #[serde(flatten)]
-    task: Task,
-    children: Vec<Node>,
-}
-
-impl Node {
-    /// The trees that `tasks` make: each beneath the nearest ancestor that is among them.
-    pub(crate) fn forest(tasks: Vec<Task>) -> Vec<Self> {
-        let known: std::collections::BTreeSet<String> =
-            tasks.iter().map(|task| task.task_id.clone()).collect();
-        // No task has an empty id: that is where the ones at the top are.
-        let mut beneath: BTreeMap<String, Vec<Task>> = BTreeMap::new();
-        for task in tasks {
-            let parent = task
-                .ancestors
-                .iter()
-                .map(|above| &above.task_id)
-                .find(|above| known.contains(*above) && **above != task.task_id)
-                .cloned();
-            beneath
-                .entry(parent.unwrap_or_default())
-                .or_default()
-                .push(task);
-        }
-        Self::take("", &mut beneath)
-    }
-
-    fn take(parent: &str, beneath: &mut BTreeMap<String, Vec<Task>>) -> Vec<Self> {
-        // Each task is taken out once, so that not even a wrong answer can make this go on for ever.
-        beneath
-            .remove(parent)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|task| Self {
-                children: Self::take(&task.task_id, beneath),
-                task,
-            })
-            .collect()
-    }
-
-    fn draw(&self, ink: &Ink, first: &str, rest: &str, out: &mut String) {
-        let Task {
-            task_id,
-            agent,
-            purpose,
-            state,
-            deadline_at,
-            ..
-        } = &self.task;
-        let state = wire::shown(*state);
-        let line = format!(
-            "{task_id}  {agent}  {state}  {}  {purpose}",
-            brief(*deadline_at, ink)
-        );
-        out.push_str(first);
-        out.push_str(&harmless(&line));
-        out.push('\n');
-        let last = self.children.len().saturating_sub(1);
-        for (at, child) in self.children.iter().enumerate() {
-            let (branch, beneath) = if at == last {
-                ("└─ ", "   ")
-            } else {
-                ("├─ ", "│  ")
-            };
-            child.draw(
-                ink,
-                &format!("{rest}{branch}"),
-                &format!("{rest}{beneath}"),
-                out,
-            );
-        }
-    }
-}
-
-impl View for Node {
-    fn text(&self, ink: &Ink) -> String {
-        let mut out = String::new();
-        self.draw(ink, "", "", &mut out);
-        out
-    }
-}
-
-/// Several trees.
-#[derive(Debug, Serialize)]
-pub(crate) struct Forest {
-    /// The tasks at the top.
-    pub(crate) tasks: Vec<Node>,
-    /// Set if there were more tasks than were read.
-    pub(crate) truncated: bool,
-}
-
-impl View for Forest {
-    fn text(&self, ink: &Ink) -> String {
-        let mut out: String = self.tasks.iter().map(|node| node.text(ink)).collect();
-        if self.tasks.is_empty() {
-            out.push_str("no tasks\n");
-        }
-        if self.truncated {
-            out.push_str("… and more; `taskpass task list` pages through all of them\n");
-        }
-        out
     }
 }

@@ -11,7 +11,8 @@ use super::key::Key;
 use super::listing::Listing;
 use super::registry::{Entry, Retired};
 use super::revocation::{Revocation, Revoked};
-use super::task::{Completed, Forest, Node, Started, Task};
+use super::task::{Completed, Started, Task};
+use super::tree::{Branch, Forest, Node};
 use super::verification::{Introspection, Verification};
 use crate::output::{Ink, View};
 
@@ -62,6 +63,10 @@ fn agent() -> v1::Agent {
             added_at: at(),
             ..v1::ClientKey::default()
         }],
+        limits: Some(v1::Limits {
+            live_tasks: Some(4),
+            ..v1::Limits::default()
+        }),
     }
 }
 
@@ -73,7 +78,9 @@ fn entries() {
             "name": "invoice-bot", "owner": "payments", "purpose": "reconcile",
             "stage": "read-only", "scopes": ["https://a#x"], "valid_until": AT, "max_ttl": 90,
             "labels": {"env": "prod"}, "state": "active", "created_at": AT,
-            "client_keys": [{"key_id": "k", "until": AT, "added_at": AT}], "version": 3,
+            "client_keys": [{"key_id": "k", "until": AT, "added_at": AT}],
+            "limits": {"live_credentials": null, "live_tasks": 4, "issues_per_second": null, "depth": null, "fan_out": null},
+            "version": 3,
         })
     );
     let target = v1::Target {
@@ -90,12 +97,19 @@ fn entries() {
         }),
         state: v1::State::Suspended.into(),
         token_profile: v1::TokenProfile::Oauth.into(),
+        limits: None,
+        observe: Some(v1::ObserveMode {
+            observe_until: at(),
+            reason: "trial".into(),
+        }),
     };
     assert_eq!(
         json(&entry_of(entry::Entry::Target(target))),
         json!({
             "uri": "https://a", "scopes": [{"name": "x", "access": "actuate"}], "risk": "high",
-            "token_alg": "EdDSA", "token_profile": "oauth", "max_ttl": 1.5, "state": "suspended", "version": 3,
+            "token_alg": "EdDSA", "token_profile": "oauth", "max_ttl": 1.5, "state": "suspended",
+            "limits": {"live_credentials": null, "live_tasks": null, "issues_per_second": null, "depth": null, "fan_out": null},
+            "observe": {"observe_until": AT, "reason": "trial"}, "version": 3,
         })
     );
     let operator = v1::Operator {
@@ -126,7 +140,8 @@ fn absent_is_there_all_the_same() {
         json!({
             "name": "", "owner": "", "purpose": "", "stage": null, "scopes": [],
             "valid_until": null, "max_ttl": null, "labels": {}, "state": null,
-            "created_at": null, "client_keys": [], "version": 3,
+            "created_at": null, "client_keys": [],
+            "limits": {"live_credentials": null, "live_tasks": null, "issues_per_second": null, "depth": null, "fan_out": null}, "version": 3,
         })
     );
     assert!(Entry::from_proto(None).is_err());
@@ -138,17 +153,34 @@ fn retired() {
     let owner = v1::Owner {
         name: "payments".into(),
         contact: "c".into(),
+        limits: None,
         state: v1::State::Retired.into(),
     };
-    let view = Retired::new(entry_of(entry::Entry::Owner(owner)), 7, false);
+    let reply = v1::RetireResponse {
+        entry: Some(v1::Entry {
+            entry: Some(entry::Entry::Owner(owner)),
+            version: 3,
+        }),
+        credentials: 7,
+        exact: false,
+        agents: 2,
+        tasks: 4,
+        tasks_exact: true,
+        registry_version: 9,
+    };
+    let view = Retired::from_proto(reply.clone(), false).unwrap();
     assert_eq!(
         json(&view),
         json!({
             "name": "payments", "contact": "c", "state": "retired", "version": 3,
-            "credentials": 7, "exact": false,
+            "limits": {"live_credentials": null, "live_tasks": null, "issues_per_second": null, "depth": null, "fan_out": null},
+            "agents": 2, "tasks": 4, "tasks_exact": true, "credentials": 7, "exact": false,
+            "dry_run": false, "registry_version": 9,
         })
     );
-    assert!(text(&view).ends_with("ended  at most 7 credentials\n"));
+    assert!(text(&view).ends_with("ended  4 tasks, at most 7 credentials of 2 agents\n"));
+    let dry = text(&Retired::from_proto(reply, true).unwrap());
+    assert!(dry.contains("nothing was changed") && dry.contains("would end  4 tasks"));
 }
 
 #[test]
@@ -207,12 +239,14 @@ fn tasks() {
         scopes: vec!["https://a#x".into()],
         clamped_by: vec!["agent_max_ttl".into()],
         decision_id: "D".into(),
+        would_deny: true,
     });
+    assert!(text(&started).contains("no policy permits this"));
     assert_eq!(
         json(&started),
         json!({
             "task_id": "T", "deadline_at": AT, "scopes": ["https://a#x"],
-            "clamped_by": ["agent_max_ttl"], "decision_id": "D",
+            "clamped_by": ["agent_max_ttl"], "decision_id": "D", "would_deny": true,
         })
     );
     let completed = Completed::new(v1::Task::default(), 2);
@@ -233,8 +267,9 @@ fn trees() {
         task("T5", &["GONE", "T1"]),
         task("T6", &["GONE"]),
     ];
+    let tasks = tasks.into_iter().map(Branch::from);
     let forest = Forest {
-        tasks: Node::forest(tasks),
+        tasks: Node::forest(tasks.collect()),
         truncated: false,
     };
     assert_eq!(
@@ -255,8 +290,25 @@ T6  a  active  in 4m 30s  p
     );
     assert_eq!(value["truncated"], false);
     // Two tasks that each claim to be above the other: no answer makes this hang.
-    let circle = Node::forest(vec![task("A", &["B"]), task("B", &["A"])]);
+    let circle = Node::forest(vec![task("A", &["B"]).into(), task("B", &["A"]).into()]);
     assert!(circle.is_empty());
+    assert_eq!(value["tasks"][0]["credentials"], json!(null), "not counted");
+
+    let counted = |credentials, exact| {
+        let task = v1::Task {
+            task_id: "T".into(),
+            agent: "a".into(),
+            ..v1::Task::default()
+        };
+        Node::forest(vec![Branch::counted(task, credentials, exact)]).remove(0)
+    };
+    assert!(text(&counted(3, true)).contains("  3 live  "));
+    assert!(text(&counted(20_000, false)).contains("  20000+ live  "));
+    let value = json(&counted(3, true));
+    assert_eq!(
+        (&value["credentials"], &value["exact"]),
+        (&json!(3), &json!(true))
+    );
 }
 
 #[test]
@@ -269,12 +321,14 @@ fn issued() {
         clamped_by: vec![],
         decision_id: "D".into(),
         revocation_seq: u64::MAX,
+        would_deny: false,
     });
+    assert!(!text(&token).contains("no policy permits this"));
     assert_eq!(
         json(&token),
         json!({
             "token": "eyJ", "credential_id": "C", "expires_at": AT, "scopes": ["x"],
-            "clamped_by": [], "decision_id": "D", "revocation_seq": u64::MAX,
+            "clamped_by": [], "decision_id": "D", "revocation_seq": u64::MAX, "would_deny": false,
         })
     );
     assert!(!text(&token).contains("eyJ") && !format!("{token:?}").contains("eyJ"));

@@ -46,6 +46,11 @@ pub(crate) fn text(value: String) -> Option<String> {
     Some(value).filter(|value| !value.is_empty())
 }
 
+/// What is said of something that was allowed only because its target is observed.
+pub(crate) fn observed(would_deny: bool) -> Option<&'static str> {
+    would_deny.then_some("no policy permits this; it will be denied when its target is enforced")
+}
+
 /// The word of an enumeration; `None` if it is unspecified or of a newer broker.
 macro_rules! word {
     ($(#[$doc:meta])* $name:ident, $proto:ty, { $($variant:ident => $word:literal),+ $(,)? }) => {
@@ -77,6 +82,7 @@ word!(/// What an operator may do.
 word!(/// What a task is doing.
 task_state, v1::TaskState, {
     Active => "active", Completed => "completed", Revoked => "revoked", Expired => "expired",
+    Lost => "lost",
 });
 word!(/// The kind of a credential.
     credential_kind, v1::CredentialKind, { Token => "token", Certificate => "certificate" });

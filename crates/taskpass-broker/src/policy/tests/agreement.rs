@@ -54,7 +54,10 @@ async fn shuffle(t: &TestBroker) {
     }
     let halted = [State::Active; 9].into_iter().chain([State::Suspended]);
     let state = pick(rng, &halted.collect::<Vec<_>>());
-    rows.push(Row::System(System { state }));
+    rows.push(Row::System(System {
+        state,
+        ..System::default()
+    }));
     let mut commit = Commit::new(now);
     for row in rows {
         commit = commit.change(Change::PutRow(row));
@@ -75,10 +78,13 @@ async fn shuffle(t: &TestBroker) {
             "all",
         ],
     );
-    t.broker.policy.replace(match set {
-        "all" => only("@id(\"all\") permit (principal, action, resource);"),
-        extra => shipped_and(extra),
-    });
+    t.broker
+        .put_in_force(match set {
+            "all" => only("@id(\"all\") permit (principal, action, resource);"),
+            extra => shipped_and(extra),
+        })
+        .await
+        .unwrap();
 }
 
 fn shuffled_agent(t: &TestBroker, agent: &Agent) -> Agent {
@@ -134,6 +140,7 @@ async fn attempt(
         scopes: [scope.clone()].into(),
         ttl: terms.ttl,
         parent: None,
+        agent: None,
         idempotency_key: None,
     };
     let task = t

@@ -127,11 +127,16 @@ async fn decisions_are_found_and_asked_again() {
 async fn the_terms_of_a_decision_are_asked_again() {
     let mut world = World::new().await;
     // Tasks of half an hour ask for 1800 s, tokens of five minutes for 300, and no other will do.
-    world.t.broker.policy.replace(only(
-        "@id(\"exact\") permit (principal, action, resource is Scope)
+    world
+        .t
+        .broker
+        .put_in_force(only(
+            "@id(\"exact\") permit (principal, action, resource is Scope)
          when { context.ttl_seconds == 1800 || context.ttl_seconds == 300 }
          unless { context.purpose != \"test\" || context.attestation != \"mtls\" };",
-    ));
+        ))
+        .await
+        .unwrap();
     let task = world.t.start("payer", &["read"]).await.unwrap();
     let started = decision_of(&world.t, task).await;
     let token = world.t.token("payer", task).await.unwrap();

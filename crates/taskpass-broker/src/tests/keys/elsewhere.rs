@@ -233,6 +233,8 @@ async fn a_taint_takes_back_the_list_that_says_nothing_of_it() {
     // The one that is kept in memory neither.
     let list = t.broker.root_crl().await;
     assert!(matches!(list, Err(ListError::Unknown)), "{list:?}");
+    let all = t.broker.crls().await.unwrap();
+    assert!(!all.contains(&t.broker.issuer().root_crl_location()));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use taskpass_core::audit::Attestation;
 use taskpass_core::identity::Principal;
 use taskpass_store::Store;
 
@@ -22,7 +23,9 @@ async fn proved(t: &TestBroker, principal: &Principal) -> Proved {
     let line = t.store.identity(principal).await.unwrap().unwrap();
     Proved {
         principal: principal.clone(),
-        key: line.current.key,
+        attestation: Attestation::Mtls {
+            key: line.current.key,
+        },
         issued_at: line.current.issued_at,
         expires_at: line.current.expires_at,
         issued_by: None,

@@ -16,6 +16,7 @@ impl Story {
         let row = Row::Owner(Owner {
             name: "guests".parse().unwrap(),
             contact: "guests@example".into(),
+            limits: taskpass_core::registry::Limits::NONE,
             state: State::Active,
         });
         broker.register(&ops, row.clone()).await.unwrap();
@@ -30,6 +31,14 @@ impl Story {
             state: State::Active,
         });
         broker.register(&ops, row).await.unwrap();
+        let row = Row::Operator(Operator {
+            name: "temp".parse().unwrap(),
+            roles: [Role::Responder].into(),
+            state: State::Active,
+        });
+        let outcome = broker.update(&ops, row.clone(), 1, "").await;
+        self.failed(outcome, "INVALID_REASON");
+        broker.update(&ops, row, 1, REASON).await.unwrap();
         let mail = RowKey::Target(MAIL.parse().unwrap());
         let verifier = RowKey::Verifier("ledger".parse().unwrap());
         for key in [mail, verifier] {

@@ -1,5 +1,6 @@
 //! Tasks, tokens and certificates: given, refused, presented.
 
+use taskpass_core::audit::Attestation;
 use taskpass_core::key::KeyId;
 use taskpass_core::secret::Sha256;
 use taskpass_core::{ScopeRef, TaskId, Ttl};
@@ -10,18 +11,19 @@ use crate::{CertificateRequest, IssuedToken, Presented, Standing, StartRequest, 
 
 const IDEMPOTENCY: &str = "idempotency-canary-0b7e3c1f5a";
 
-fn start(scopes: &[&str], parent: Option<TaskId>) -> StartRequest {
+pub(super) fn start(scopes: &[&str], parent: Option<TaskId>) -> StartRequest {
     let scope = |name: &&str| -> ScopeRef { format!("{LEDGER}#{name}").parse().unwrap() };
     StartRequest {
         purpose: PURPOSE.into(),
         scopes: scopes.iter().map(scope).collect(),
         ttl: None,
         parent,
+        agent: None,
         idempotency_key: None,
     }
 }
 
-fn token(task: TaskId, scopes: &[&str]) -> TokenRequest {
+pub(super) fn token(task: TaskId, scopes: &[&str]) -> TokenRequest {
     TokenRequest {
         task,
         target: LEDGER.parse().unwrap(),
@@ -68,6 +70,7 @@ impl Story {
         self.tokens(&payer, task, part.task.id).await;
         self.presented().await;
         self.by_a_registered_key(&payer, task).await;
+        self.by_the_word_of_others(&payer).await;
         // Done: of the part nothing lives, of the whole its credentials do.
         let outcome = broker.complete_task(&as_agent("reader"), task).await;
         self.failed(outcome, "TASK_NOT_FOUND");
@@ -78,11 +81,50 @@ impl Story {
         self.failed(outcome, "TASK_NOT_ACTIVE");
     }
 
+    /// The same by the word of others: a task, a token, a certificate, and a refusal of each.
+    async fn by_the_word_of_others(&mut self, payer: &Standing) {
+        let broker = self.t.broker.clone();
+        let others = [
+            Attestation::FederatedJwt {
+                issuer: "cluster".into(),
+                subject: "system:serviceaccount:prod:payer".into(),
+                key: "k1".into(),
+            },
+            Attestation::ForeignSvid {
+                spiffe_id: "spiffe://prod.example/ns/prod/sa/payer".into(),
+                key: Sha256::of(b"svid"),
+            },
+            Attestation::Unix {
+                uid: 1000,
+                gid: 1000,
+                executable: Some("/usr/bin/payer".into()),
+            },
+        ];
+        for attestation in others {
+            let caller = Standing {
+                attestation,
+                generation: 0,
+                ..payer.clone()
+            };
+            let own = broker.start_task(&caller, start(&["read"], None)).await;
+            let own = own.unwrap().task.id;
+            let given = broker.issue_token(&caller, &token(own, &["read"])).await;
+            self.issued(&given.unwrap());
+            let outcome = broker.issue_token(&caller, &token(own, &["send"])).await;
+            self.failed(outcome, "SCOPE_EXCEEDS_TASK");
+            let outcome = broker.renew_identity(&caller, &crate::testing::csr()).await;
+            self.failed(outcome, "UNAUTHENTICATED");
+            broker.complete_task(&caller, own).await.unwrap();
+        }
+    }
+
     /// The same without a certificate; and what an agent does with tokens.
     async fn by_a_registered_key(&mut self, payer: &Standing, task: TaskId) {
         let broker = self.t.broker.clone();
         let keyed = Standing {
-            client_key: Some(KeyId::from_thumbprint(Sha256::of(b"client"))),
+            attestation: Attestation::PrivateKeyJwt {
+                key: KeyId::from_thumbprint(Sha256::of(b"client")),
+            },
             ..payer.clone()
         };
         let own = broker.start_task(&keyed, start(&["read"], None)).await;

@@ -1,4 +1,4 @@
-//! What the streams of the log have in common: one reader, for as long as it may read.
+//! What the streams of the log, and of a backup, have in common: one reader, for as long as it may read.
 //!
 //! While a reader waits, and while it is waited for, its standing is asked for again every second; a
 //! reader that lost it gets the error and no further entry. A few messages wait for a reader that is
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use taskpass_broker::{Error, Proved, Standing};
 use taskpass_core::caller::Caller;
+use taskpass_core::verb::Verb;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_stream::StreamExt as _;
@@ -41,6 +42,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Streams {
     tails: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
 }
 
 impl Streams {
@@ -48,6 +50,7 @@ impl Streams {
         Self {
             tails: Arc::new(Semaphore::new(TAILS)),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            backups: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -60,6 +63,13 @@ impl Streams {
     }
 }
 
+impl Streams {
+    /// One backup at a time: each reads the whole store.
+    pub(crate) fn backup(&self) -> Result<OwnedSemaphorePermit, Error> {
+        place(&self.backups)
+    }
+}
+
 fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
     Arc::clone(places)
         .try_acquire_owned()
@@ -67,22 +77,24 @@ fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
 }
 
 /// The reader has gone, or was told why it gets no more.
-pub(super) struct Gone;
+pub(crate) struct Gone;
 
 /// One reader.
-pub(super) struct Reader<T> {
+pub(crate) struct Reader<T> {
     service: Service,
     caller: Caller,
     proved: Proved,
+    verb: Verb,
     sender: mpsc::Sender<Result<T, Status>>,
     beat: Interval,
 }
 
 impl Service {
-    pub(super) fn reader<T: Send + 'static>(
+    pub(crate) fn reader<T: Send + 'static>(
         &self,
         caller: Standing,
         proved: Proved,
+        verb: Verb,
         slot: OwnedSemaphorePermit,
     ) -> (Reader<T>, Stream<T>) {
         let (sender, stream) = channel(slot);
@@ -94,6 +106,7 @@ impl Service {
             service: self.clone(),
             caller: caller.caller,
             proved,
+            verb,
             sender,
             beat,
         };
@@ -114,8 +127,15 @@ fn channel<T: Send + 'static>(
 }
 
 impl<T: Send + 'static> Reader<T> {
+    /// The caller as it is now, if it may still read by the policies of now.
+    async fn may_read_on(&self) -> Result<Standing, Error> {
+        let broker = &self.service.broker;
+        let standing = broker.standing(&self.proved, None).await?;
+        broker.admit_operator(standing, self.verb)
+    }
+
     /// Waits for `what`, for as long as the reader is there and may read.
-    pub(super) async fn meanwhile<O>(&mut self, what: impl Future<Output = O>) -> Result<O, Gone> {
+    pub(crate) async fn meanwhile<O>(&mut self, what: impl Future<Output = O>) -> Result<O, Gone> {
         let mut what = pin!(what);
         let end = loop {
             tokio::select! {
@@ -123,7 +143,7 @@ impl<T: Send + 'static> Reader<T> {
                     break Status::unavailable("the broker is stopping; connect again");
                 }
                 () = self.sender.closed() => return Err(Gone),
-                _ = self.beat.tick() => match self.service.broker.standing(&self.proved, None).await {
+                _ = self.beat.tick() => match self.may_read_on().await {
                     Ok(standing) if standing.caller == self.caller => {}
                     Ok(_) => break Status::unavailable("the registration has changed; connect again"),
                     Err(error) => break status::of(error),
@@ -136,7 +156,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 
     /// Hands over a message, once there is room for it.
-    pub(super) async fn send(&mut self, message: T) -> Result<(), Gone> {
+    pub(crate) async fn send(&mut self, message: T) -> Result<(), Gone> {
         let sender = self.sender.clone();
         let room = tokio::time::timeout(PATIENCE, sender.reserve());
         match self.meanwhile(room).await? {
@@ -154,7 +174,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 
     /// Says why there is no more, when the reader comes to it.
-    pub(super) async fn end(&self, status: Status) {
+    pub(crate) async fn end(&self, status: Status) {
         // A reader that leaves is an ordinary end.
         let _ = self.sender.send(Err(status)).await;
     }

@@ -13,6 +13,7 @@ use taskpass_broker::{FeedStart, Proved, Standing, Subscription};
 use taskpass_core::caller::Caller;
 use taskpass_core::key::KeyId;
 use taskpass_core::revocation::Rule;
+use taskpass_core::verb::Verb;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -182,7 +183,9 @@ impl Feed {
 
     async fn beat(&mut self) -> Result<(), Gone> {
         let broker = Arc::clone(&self.service.broker);
-        match broker.standing(&self.proved, None).await {
+        let standing = broker.standing(&self.proved, None).await;
+        let verb = Verb::ReadRevocations;
+        match standing.and_then(|standing| broker.admit_operator(standing, verb)) {
             // Today's targets and roles decide; a change begins a new stream with a new filter.
             Ok(standing) if standing.caller == self.caller.caller => {}
             Ok(_) => {

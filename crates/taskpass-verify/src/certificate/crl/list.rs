@@ -2,12 +2,12 @@
 
 use taskpass_core::key::KeyId;
 use taskpass_core::{Timestamp, ttl};
-use taskpass_token::spki;
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 
 use crate::certificate::Anchors;
+use crate::certificate::anchors::{authority_id, verifies};
 
 /// The largest list that is looked at.
 const MAX_LEN: usize = 16 * 1024 * 1024;
@@ -120,9 +120,9 @@ fn signer(list: &CertificateRevocationList<'_>, anchors: &Anchors) -> Option<Key
         if !usage.value.crl_sign() {
             return None;
         }
-        let key = spki::key_id(authority.public_key().raw).ok()?;
-        list.verify_signature(authority.public_key()).ok()?;
-        Some(key)
+        let signed = list.tbs_cert_list.as_ref();
+        verifies(der, signed, &list.signature_value.data)
+            .then(|| authority_id(authority.public_key().raw))
     })
 }
 

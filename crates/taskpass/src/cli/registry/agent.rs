@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::{EnrolTokenArgs, NameArgs, NameReasonArgs};
+use super::{EnrolTokenArgs, NameArgs, NameReasonArgs, RetireArgs};
 use crate::cli::PageArgs;
 
 /// `taskpass agent`.
@@ -26,6 +26,11 @@ Example:
         after_help = "Example: taskpass agent promote invoice-bot --stage bounded --reason 'six quiet weeks'"
     )]
     Promote(AgentPromoteArgs),
+    /// Let an agent go on for longer
+    #[command(
+        after_help = "Example: taskpass agent extend invoice-bot --until 90d --reason 'review 2026-11'"
+    )]
+    Extend(AgentExtendArgs),
     /// List the agents
     List(PageArgs),
     /// Show one agent
@@ -37,7 +42,7 @@ Example:
     /// Let a suspended agent take part again
     Resume(NameReasonArgs),
     /// Refuse an agent for ever, and revoke whatever it holds
-    Retire(NameReasonArgs),
+    Retire(RetireArgs),
 }
 
 /// What to register of an agent.
@@ -71,6 +76,9 @@ pub(crate) struct AgentRegisterArgs {
     /// A fact for policy; repeat for more
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub(crate) labels: Vec<String>,
+    /// A limit (live_credentials, live_tasks, issues_per_second, depth, fan_out) instead of the configuration's default; repeat for more. Zero is none at all
+    #[arg(long = "limit", value_name = "NAME=N", value_delimiter = ',')]
+    pub(crate) limits: Vec<String>,
 }
 
 /// What to change of an agent.
@@ -124,6 +132,14 @@ pub(crate) struct AgentUpdateArgs {
     /// No facts at all
     #[arg(group = "change", long, conflicts_with = "labels")]
     pub(crate) no_labels: bool,
+    /// A limit to set, or `NAME=default` to leave it to the configuration again; repeat for more
+    #[arg(
+        group = "change",
+        long = "limit",
+        value_name = "NAME=N",
+        value_delimiter = ','
+    )]
+    pub(crate) limits: Vec<String>,
     /// A public key by which it may authenticate at the OAuth front: a JWK or PEM file; needs --until
     #[arg(group = "change", long, value_name = "FILE", requires = "until")]
     pub(crate) client_key: Option<PathBuf>,
@@ -160,9 +176,22 @@ pub(crate) struct AgentPromoteArgs {
     /// Its name
     pub(crate) name: String,
     /// The stage to raise it to: bounded or autonomous
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, visible_alias = "to", value_name = "STAGE")]
     pub(crate) stage: String,
     /// Why; recorded
     #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// How long an agent may go on.
+#[derive(Debug, Args)]
+pub(crate) struct AgentExtendArgs {
+    /// Its name
+    pub(crate) name: String,
+    /// From when on it gets nothing: an instant, a day, or how long from now; at most 400d
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) until: String,
+    /// Why; recorded
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) reason: String,
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{EnrolTokenArgs, NameArgs, NameReasonArgs};
+use super::{EnrolTokenArgs, NameArgs, NameReasonArgs, RetireArgs};
 use crate::cli::PageArgs;
 
 /// `taskpass operator`.
@@ -24,7 +24,7 @@ pub(crate) enum OperatorCommand {
     /// Let a suspended operator take part again
     Resume(NameReasonArgs),
     /// Refuse an operator for ever; never the last administrator
-    Retire(NameReasonArgs),
+    Retire(RetireArgs),
 }
 
 /// What to register of an operator.

@@ -24,6 +24,49 @@ Example:
     Suspend(NameReasonArgs),
     /// Issue for a suspended target again
     Resume(NameReasonArgs),
+    /// Allow and mark, for a while, what no policy permits at a target
+    #[command(after_help = "\
+Example:
+  taskpass target observe https://ledger.example --until 14d --reason 'trial of the narrower set'
+
+For trying out a narrower set of policies. Only the absence of a permit is overridden: what a policy
+forbids, a policy that fails, a scope that is not registered, whatever is suspended, and every ceiling
+and limit refuse as before. What was let through is marked would_deny in the reply, the audit entry
+and taskpass_would_deny_total. It ends by itself; `taskpass target enforce` ends it at once.")]
+    Observe(ObserveArgs),
+    /// End observing a target: what no policy permits is denied
+    Enforce(EnforceArgs),
+}
+
+/// Which target to observe, until when, and why.
+#[derive(Debug, Args)]
+pub(crate) struct ObserveArgs {
+    /// Its audience URI
+    #[arg(value_name = "URI")]
+    pub(crate) uri: String,
+    /// Until when: a time from now (14d), a day or an instant; at most 30 days ahead
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) until: String,
+    /// Why; recorded
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) reason: String,
+}
+
+/// Which target to enforce, and why.
+#[derive(Debug, Args)]
+pub(crate) struct EnforceArgs {
+    /// Its audience URI
+    #[arg(value_name = "URI")]
+    pub(crate) uri: String,
+    /// Why; recorded
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) reason: String,
 }
 
 /// What to register of a target.
@@ -47,6 +90,9 @@ pub(crate) struct TargetRegisterArgs {
     /// The longest token it accepts
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) max_ttl: Option<String>,
+    /// A limit (live_credentials, issues_per_second) instead of the configuration's default; repeat for more. Zero is none at all
+    #[arg(long = "limit", value_name = "NAME=N", value_delimiter = ',')]
+    pub(crate) limits: Vec<String>,
 }
 
 /// What to change of a target.
@@ -84,6 +130,14 @@ pub(crate) struct TargetUpdateArgs {
     /// No cap of its own
     #[arg(group = "change", long, conflicts_with = "max_ttl")]
     pub(crate) no_max_ttl: bool,
+    /// A limit to set, or `NAME=default` to leave it to the configuration again; repeat for more
+    #[arg(
+        group = "change",
+        long = "limit",
+        value_name = "NAME=N",
+        value_delimiter = ','
+    )]
+    pub(crate) limits: Vec<String>,
     /// Why; recorded
     #[arg(
         long,

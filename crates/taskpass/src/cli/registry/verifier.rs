@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{EnrolTokenArgs, NameArgs, NameReasonArgs};
+use super::{EnrolTokenArgs, NameArgs, NameReasonArgs, RetireArgs};
 use crate::cli::PageArgs;
 
 /// `taskpass verifier`.
@@ -26,7 +26,7 @@ pub(crate) enum VerifierCommand {
     /// Let a suspended verifier take part again
     Resume(NameReasonArgs),
     /// Refuse a verifier for ever
-    Retire(NameReasonArgs),
+    Retire(RetireArgs),
 }
 
 /// What to register of a verifier.

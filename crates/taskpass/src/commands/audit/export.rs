@@ -5,7 +5,8 @@ use std::path::Path;
 use taskpass_log::LogName;
 use taskpass_log::chain::{ChainReport, verify_logs};
 
-use super::{lines, mirror, refusal};
+use super::lines::{self, Form};
+use super::{mirror, refusal};
 use crate::cli::audit::{ExportArgs, ExportFormat};
 use crate::context::Context;
 use crate::errors::CliError;
@@ -18,7 +19,9 @@ pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<(), CliEr
     let log = args.log.as_deref().map(values::log).transpose()?;
     let report = match args.format {
         ExportFormat::Tiles => tiles(context, &args.out, log).await?,
-        ExportFormat::Jsonl => jsonl(context, &args.out, log).await?,
+        ExportFormat::Jsonl => one_file(context, &args.out, log, Form::Plain).await?,
+        ExportFormat::Ocsf => one_file(context, &args.out, log, Form::Ocsf).await?,
+        ExportFormat::Cloudevents => one_file(context, &args.out, log, Form::CloudEvents).await?,
     };
     context.output.show(&Verified::exported(&report, &args.out))
 }
@@ -29,18 +32,28 @@ async fn tiles(
     root: &Path,
     log: Option<LogName>,
 ) -> Result<ChainReport, CliError> {
-    // No timeout may cut a long copy; connecting once first says at once if nobody is there.
-    context.session().await?;
-    let session = Session::for_stream(&context.required_address()?, &context.identity()?)?;
-    mirror::mirror(context, &mut session.audit(), root, log).await?;
+    fetch(context, root, log).await?;
     verify_logs(root, None, None).map_err(refusal::of_chain)
 }
 
+/// Copies all logs into an empty folder. Whoever reads the copy verifies it as a whole first.
+pub(in crate::commands) async fn copy(context: &Context, root: &Path) -> Result<(), CliError> {
+    fetch(context, root, None).await
+}
+
+async fn fetch(context: &Context, root: &Path, log: Option<LogName>) -> Result<(), CliError> {
+    // No timeout may cut a long copy; connecting once first says at once if nobody is there.
+    context.session().await?;
+    let session = Session::for_stream(&context.required_address()?, &context.identity()?)?;
+    mirror::mirror(context, &mut session.audit(), root, log).await
+}
+
 /// Copies the logs into a folder for the moment, verifies them, and writes their entries to `out`.
-async fn jsonl(
+async fn one_file(
     context: &Context,
     out: &Path,
     log: Option<LogName>,
+    form: Form,
 ) -> Result<ChainReport, CliError> {
     if out.symlink_metadata().is_ok() {
         return Err(lines::exists(out));
@@ -54,6 +67,6 @@ async fn jsonl(
         .tempdir_in(beside)
         .map_err(|error| CliError::file("make a folder in", beside, error))?;
     let report = tiles(context, folder.path(), log).await?;
-    lines::write(&report, beside, out)?;
+    lines::write(&report, form, beside, out)?;
     Ok(report)
 }

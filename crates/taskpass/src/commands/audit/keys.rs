@@ -11,7 +11,7 @@ use crate::files;
 pub(super) const FORM: &str = "a key is the line of a .vkey file, or 32 bytes in hex or base64";
 
 /// The keys that were given; `None` if none was.
-pub(super) fn read(given: &[String]) -> Result<Option<PublicKeys>, CliError> {
+pub(in crate::commands) fn read(given: &[String]) -> Result<Option<PublicKeys>, CliError> {
     let mut all: Option<PublicKeys> = None;
     for text in given {
         let keys = one(text)?;

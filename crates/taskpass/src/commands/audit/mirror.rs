@@ -11,9 +11,9 @@ use std::path::Path;
 
 use taskpass_api::v1;
 use taskpass_api::v1::audit_service_client::AuditServiceClient;
+use taskpass_client::Connection;
 use taskpass_log::LogName;
 use taskpass_log::chain::{ChainError, survey};
-use tonic::transport::Channel;
 
 use self::copy::Copy;
 use super::refusal;
@@ -23,7 +23,7 @@ use crate::errors::CliError;
 /// Brings the copy in `root` up to date: of one log, or of all.
 pub(super) async fn mirror(
     context: &Context,
-    client: &mut AuditServiceClient<Channel>,
+    client: &mut AuditServiceClient<Connection>,
     root: &Path,
     only: Option<LogName>,
 ) -> Result<(), CliError> {
@@ -42,8 +42,14 @@ pub(super) async fn mirror(
     Ok(())
 }
 
-/// Makes the folder, or checks that it is an export.
+/// Checks that the folder is an export, or can become one. One that is not there is made with the
+/// first file that comes: of a log that the broker does not have, nothing is left behind.
 fn usable(root: &Path) -> Result<(), CliError> {
+    if let Err(error) = root.symlink_metadata()
+        && error.kind() == std::io::ErrorKind::NotFound
+    {
+        return Ok(());
+    }
     std::fs::create_dir_all(root)
         .map_err(|error| CliError::file("make the folder", root, error))?;
     let months = match survey(root) {
@@ -61,7 +67,7 @@ fn usable(root: &Path) -> Result<(), CliError> {
         .hint("name a new or empty folder with --out, or that of an earlier export"))
 }
 
-async fn list(client: &mut AuditServiceClient<Channel>) -> Result<Vec<LogName>, CliError> {
+async fn list(client: &mut AuditServiceClient<Connection>) -> Result<Vec<LogName>, CliError> {
     let reply = client.list_logs(v1::ListLogsRequest {}).await?.into_inner();
     let name =
         |log: v1::list_logs_response::Log| log.log.parse().map_err(|_| CliError::bad_reply("log"));

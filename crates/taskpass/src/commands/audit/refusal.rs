@@ -14,7 +14,7 @@ use crate::errors::CliError;
 const EXPORT: &str = "name the folder of an export: `taskpass audit export --out DIR` makes one";
 
 /// A folder does not hold.
-pub(super) fn of_chain(error: ChainError) -> CliError {
+pub(in crate::commands) fn of_chain(error: ChainError) -> CliError {
     let hint = match &error {
         ChainError::Io { source, .. }
             if matches!(

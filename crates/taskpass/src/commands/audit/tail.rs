@@ -123,7 +123,7 @@ fn passes(error: &CliError) -> bool {
                 )
         }
         CliError::Local { reason, .. } => *reason == "UNREACHABLE",
-        CliError::OutputClosed => false,
+        CliError::OutputClosed | CliError::Ended { .. } | CliError::Faulty { .. } => false,
     }
 }
 

@@ -10,13 +10,13 @@ use taskpass_log::files::{Disk, Files as _, FoundKind};
 use taskpass_log::{LogName, NoteKey, Origin, State, TileLog};
 
 /// The credential that entry 2 of each month is about.
-pub(super) const CREDENTIAL: &str = "01JCREDENTIAL";
+pub(in crate::commands) const CREDENTIAL: &str = "01JCREDENTIAL";
 
 /// Signs as the broker of a test.
-pub(super) struct Signer(Ed25519KeyPair);
+pub(in crate::commands) struct Signer(Ed25519KeyPair);
 
 impl Signer {
-    pub(super) fn new(seed: u8) -> Self {
+    pub(in crate::commands) fn new(seed: u8) -> Self {
         Self(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
     }
 
@@ -30,16 +30,16 @@ impl Signer {
     }
 }
 
-pub(super) fn name(month: &str) -> LogName {
+pub(in crate::commands) fn name(month: &str) -> LogName {
     month.parse().unwrap()
 }
 
-pub(super) fn origin(month: &str) -> String {
+pub(in crate::commands) fn origin(month: &str) -> String {
     format!("broker.example/log/{month}")
 }
 
 /// Entry `n` of a month.
-pub(super) fn entry(month: &str, n: u64, previous: Option<&str>) -> String {
+pub(in crate::commands) fn entry(month: &str, n: u64, previous: Option<&str>) -> String {
     let entry = match (n, previous) {
         (0, Some(previous)) => json!({
             "at": format!("{month}-01T00:00:00Z"), "kind": "log", "outcome": "done",
@@ -66,7 +66,7 @@ pub(super) fn entry(month: &str, n: u64, previous: Option<&str>) -> String {
 }
 
 /// Writes a month with `size` entries and its key; returns the checkpoint.
-pub(super) fn month(
+pub(in crate::commands) fn month(
     root: &Path,
     month: &str,
     size: u64,
@@ -93,7 +93,7 @@ pub(super) fn month(
 }
 
 /// What a broker with the log in `root` sends of it, the checkpoint last.
-pub(super) fn messages(root: &Path, month: &str) -> Vec<v1::ExportResponse> {
+pub(in crate::commands) fn messages(root: &Path, month: &str) -> Vec<v1::ExportResponse> {
     let disk = Disk::at(&root.join(month));
     let mut folders = vec!["tile".to_owned()];
     let mut paths = Vec::new();

@@ -23,6 +23,7 @@ pub(super) fn validate(context: &Context, args: &ValidateArgs) -> Result<(), Cli
         dir: args.dir.as_deref().map(shown),
         policy_set: set.hash().to_string(),
         policies: set.policy_ids(),
+        locked_out: set.locked_out().iter().map(|verb| verb.as_str()).collect(),
     })
 }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use taskpass_api::v1;
 use taskpass_api::v1::audit_service_client::AuditServiceClient;
+use taskpass_client::Connection;
 use taskpass_log::files::{Disk, Files as _};
 use taskpass_log::read::CHECKPOINT;
 use taskpass_log::tile::{Kind, Tile, WIDTH};
 use taskpass_log::verify::verify_under;
 use taskpass_log::writer::WRITING;
 use taskpass_log::{Checkpoint, LogName, NoteKey, Reader};
-use tonic::transport::Channel;
 
 use crate::commands::audit::refusal;
 use crate::context::Context;
@@ -77,7 +77,7 @@ impl<'a> Copy<'a> {
     pub(super) async fn run(
         mut self,
         context: &Context,
-        client: &mut AuditServiceClient<Channel>,
+        client: &mut AuditServiceClient<Connection>,
         mut request: v1::ExportRequest,
     ) -> Result<(), CliError> {
         request.from_size = self.old.as_ref().map_or(0, |(_, old)| old.size);
