@@ -34,13 +34,18 @@ struct Cell {
     found: Found,
 }
 
+/// Whether that is what the table says.
+pub(crate) fn is_right(expected: &Expected, found: &Found) -> bool {
+    match (expected, found) {
+        (Expected::Allowed, Ok(())) => true,
+        (Expected::Refused(reasons), Err(reason)) => reasons == reason,
+        (Expected::Allowed, Err(_)) | (Expected::Refused(_), Ok(())) => false,
+    }
+}
+
 impl Cell {
     fn is_right(&self) -> bool {
-        match (&self.expected, &self.found) {
-            (Expected::Allowed, Ok(())) => true,
-            (Expected::Refused(reasons), Err(reason)) => reasons == reason,
-            (Expected::Allowed, Err(_)) | (Expected::Refused(_), Ok(())) => false,
-        }
+        is_right(&self.expected, &self.found)
     }
 
     fn mark(&self) -> char {

@@ -159,8 +159,12 @@ def main():
     # Workers of before may still answer for a moment.
     took = wait_until(lambda: all(ask(port, FOLDER / c)[0] == 400 for c in ["client", "long", "svid"]), since)
     check(took is not None, "and every certificate of the task")
-    status, _, why = ask(port, FOLDER / "client")
-    check(status == 400 and "certificate revoked" in why, f"nginx refuses the revoked one: {status} {why}")
+
+    def said():
+        status, _, why = ask(port, FOLDER / "client")
+        return status == 400 and "certificate revoked" in why
+
+    check(wait_until(said, since) is not None, "nginx refuses the revoked one, and says why")
     status, body, _ = ask(port, OTHER_FOLDER / "client")
     check(status == 200 and body == name(OTHER), "another task's certificate still gets in")
 
