@@ -193,6 +193,7 @@ fn the_table_is_as_it_is_meant() {
         "TaskService/List",
         "TaskService/Start",
         "TaskService/Tree",
+        "VerificationService/ReportUse",
     ];
     assert_eq!(
         may(&Caller::Agent("a".parse().unwrap())),
@@ -203,8 +204,10 @@ fn the_table_is_as_it_is_meant() {
         "VerificationService/Introspect",
     ];
     let verifier = Caller::Verifier("v".parse().unwrap(), BTreeSet::new());
-    assert_eq!(may(&verifier), sorted(&[&verifiers, &own]));
+    let reports = ["RevocationService/Confirm", "VerificationService/ReportUse"];
+    assert_eq!(may(&verifier), sorted(&[&verifiers, &reports, &own]));
     let reads = [
+        "ApprovalService/ListProposals",
         "AuditService/Export",
         "AuditService/GetCheckpoint",
         "AuditService/GetConsistencyProof",
@@ -225,8 +228,15 @@ fn the_table_is_as_it_is_meant() {
         "TaskService/List",
         "TaskService/Tree",
     ];
-    let responds = ["RegistryService/Suspend", "RevocationService/Revoke"];
+    let responds = [
+        "RegistryService/Suspend",
+        "RevocationService/Drill",
+        "RevocationService/Revoke",
+    ];
     let administers = [
+        "ApprovalService/Approve",
+        "ApprovalService/ApprovePolicy",
+        "ApprovalService/Reject",
         "BackupService/Backup",
         "BackupService/Unseal",
         "EnrolmentService/CreateEnrolmentToken",

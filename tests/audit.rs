@@ -342,6 +342,7 @@ fn one_entry_for_each_effect() {
                 "invoice-bot",
                 "--stage",
                 "bounded",
+                "--force",
                 "--reason",
                 "r",
             ],

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "backup/verifier.rs"]
+mod verifier;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -173,6 +176,11 @@ fn strings(value: &Value) -> Vec<&str> {
         .collect()
 }
 
+fn metric(broker: &Broker, line: &str) -> bool {
+    let page = broker.ops("/metrics").text();
+    page.lines().any(|found| found == line)
+}
+
 /// Issues until `stop`, and counts in `issued`.
 fn load(broker: &Broker, issued: &AtomicU32, stop: &AtomicBool) {
     let id = task(broker, "bot").text("task_id");
@@ -258,6 +266,7 @@ fn the_whole_story() {
     let ready = broker.ops("/readyz");
     assert_eq!(ready.status, 503);
     assert!(ready.text().contains("sealed"), "{}", ready.text());
+    assert!(metric(&broker, "taskpass_sealed 1"));
     let log = std::fs::read_to_string(data.join("log")).unwrap();
     assert!(log.contains("taskpass unseal"), "{log}");
 
@@ -279,6 +288,7 @@ fn the_whole_story() {
     unsealed.ok();
     assert_eq!(unsealed.json(), json!({"was_sealed": true}));
     assert_eq!(broker.ops("/readyz").status, 200);
+    assert!(metric(&broker, "taskpass_sealed 0"));
     assert_eq!(
         broker.cli("fresh", &unseal).json(),
         json!({"was_sealed": false})

@@ -1,10 +1,14 @@
 //! A disk that fills: nothing is issued, whatever was issued can still be revoked, and with room
-//! again all goes on.
+//! again all goes on. If it is the log's only, its entries wait, and nothing else does.
 //!
 //! The disk is a small one in memory, in a mount namespace of the test's own: the test runs itself
 //! once more inside. Where no namespace can be made, it says that it did not run.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says if it did not run"
+)]
 
 use std::fs::File;
 use std::io::Write as _;
@@ -18,32 +22,27 @@ const BIN: &str = env!("CARGO_BIN_EXE_taskpass");
 const INSIDE: &str = "TASKPASS_TEST_SMALL_DISK";
 const MIB: u64 = 1024 * 1024;
 
-#[test]
-fn a_full_disk_stops_issuing_and_nothing_else() {
+/// Runs the test `name` once more, with a small disk of its own and with its folders on it or not.
+fn with_small_disk(name: &str, size: &str, folders: bool, inside: fn(&Path)) {
     if let Some(disk) = std::env::var_os(INSIDE) {
-        return filled(Path::new(&disk));
+        return inside(Path::new(&disk));
     }
     let disk = tempfile::tempdir().expect("a folder");
-    let mount = "mount -t tmpfs -o size=200m small \"$1\" || exit 77; shift; exec \"$@\"";
+    let mount =
+        format!("mount -t tmpfs -o size={size} small \"$1\" || exit 77; shift; exec \"$@\"");
     let itself = std::env::current_exe().expect("the test's own path");
-    let ran = Command::new("unshare")
-        .args([
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            mount,
-            "sh",
-        ])
+    let mut again = Command::new("unshare");
+    again.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    again
+        .args([mount.as_str(), "sh"])
         .arg(disk.path())
-        .arg(itself)
-        .args(["--exact", "a_full_disk_stops_issuing_and_nothing_else"])
-        .args(["--nocapture"])
-        .env(INSIDE, disk.path())
-        .env("TMPDIR", disk.path())
-        .output();
-    match ran {
+        .arg(itself);
+    again.args(["--exact", name, "--nocapture"]);
+    again.env(INSIDE, disk.path());
+    if folders {
+        again.env("TMPDIR", disk.path());
+    }
+    match again.output() {
         Ok(ran) if ran.status.success() => {}
         Ok(ran) if String::from_utf8_lossy(&ran.stdout).contains("running 1 test") => {
             let (out, err) = (ran.stdout, ran.stderr);
@@ -52,6 +51,26 @@ fn a_full_disk_stops_issuing_and_nothing_else() {
         }
         Ok(_) | Err(_) => eprintln!("not run: no mount namespace can be made here"),
     }
+}
+
+#[test]
+fn a_full_disk_stops_issuing_and_nothing_else() {
+    with_small_disk(
+        "a_full_disk_stops_issuing_and_nothing_else",
+        "200m",
+        true,
+        filled,
+    );
+}
+
+#[test]
+fn a_full_folder_of_the_log_fills_the_outbox_which_drains_by_itself() {
+    with_small_disk(
+        "a_full_folder_of_the_log_fills_the_outbox_which_drains_by_itself",
+        "4m",
+        false,
+        filled_log,
+    );
 }
 
 fn free(disk: &Path) -> u64 {
@@ -120,4 +139,68 @@ fn filled(disk: &Path) {
     assert_eq!(ready(), 200);
     // What was revoked while nothing could be issued is revoked.
     issue(&second).refused("TASK_NOT_ACTIVE", &[]);
+}
+
+fn metric(broker: &Broker, name: &str) -> u64 {
+    let page = broker.ops("/metrics").text();
+    let found = page.lines().find_map(|line| line.strip_prefix(name));
+    let value = found.and_then(|value| value.trim().parse().ok());
+    value.expect("a metric")
+}
+
+fn filled_log(disk: &Path) {
+    let config = format!("[audit]\ndir = \"{}/log\"\n", disk.display());
+    let mut broker = Broker::builder(BIN).serve(&config).start();
+    let owner = |name: &str| {
+        let register = ["owner", "register", name, "--contact", "a@example.org"];
+        broker.cli("", &register).ok();
+    };
+    owner("before");
+    until("the log has it", || {
+        (metric(&broker, "taskpass_outbox_entries ") == 0).then_some(())
+    });
+    let filling = fill(disk, 0);
+    for name in ["one", "two", "three"] {
+        owner(name);
+    }
+    until("writing fails", || {
+        (metric(&broker, "taskpass_log_failures_total ") > 1).then_some(())
+    });
+    assert!(metric(&broker, "taskpass_outbox_entries ") >= 3);
+    assert!(broker.log().contains("the audit log cannot be written"));
+    // Nothing is missing, and nothing need be started anew.
+    std::fs::remove_file(filling).expect("the file was there");
+    until("the outbox drains", || {
+        (metric(&broker, "taskpass_outbox_entries ") == 0).then_some(())
+    });
+    owner("after");
+    assert_eq!(broker.stop(), 0);
+    let folder = disk.join("log").display().to_string();
+    broker.cli("", &["audit", "verify", &folder]).ok();
+    for name in ["before", "one", "two", "three", "after"] {
+        let subject = format!("owner {name}");
+        assert!(
+            logged(&disk.join("log"), &subject),
+            "{name} is not in the log"
+        );
+    }
+}
+
+/// Whether an entry is about `subject`; the log is verified already.
+fn logged(root: &Path, subject: &str) -> bool {
+    let logs = taskpass_log::LogName::list(root).expect("the logs");
+    logs.iter().any(|log| {
+        let reader = taskpass_log::Reader::open(&log.folder(root));
+        let note = reader
+            .checkpoint()
+            .expect("it reads")
+            .expect("a checkpoint");
+        let size = taskpass_log::Checkpoint::parse_unverified(&note)
+            .expect("a checkpoint")
+            .size;
+        let view = reader.at(size);
+        view.entries(0..size)
+            .filter_map(Result::ok)
+            .any(|(_, entry)| String::from_utf8_lossy(&entry).contains(subject))
+    })
 }

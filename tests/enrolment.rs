@@ -294,7 +294,7 @@ async fn a_token_of_somebody_who_is_refused_is_refused() {
         &["agent", "suspend", "retired", "--reason", "drill"],
         &["agent", "update", "retired", "--purpose", "another"],
         &[
-            "agent", "promote", "retired", "--stage", "bounded", "--reason", "drill",
+            "agent", "promote", "retired", "--stage", "bounded", "--force", "--reason", "drill",
         ],
     ] {
         broker.cli("", args).refused("RETIRED", &["agent retired"]);

@@ -103,6 +103,10 @@ fn what_was_exported_changes_nothing_and_what_was_edited_is_applied_once() {
     apply(&broker, &wider, &[]).refused("INVALID_REASON", &["widens stage", "--reason"]);
     assert_eq!(version(&broker), before);
     let reason = ["--expect-version", &expected, "--reason", "review 2026-11"];
+    // A reason alone raises no stage.
+    apply(&broker, &wider, &reason).refused("NOT_READY", &["agent invoice-bot", "readiness"]);
+    assert_eq!(version(&broker), before);
+    let reason = [&reason[..], &["--force"]].concat();
     let applied = apply(&broker, &wider, &reason).json();
     assert_eq!(names(&applied), changes);
     assert_eq!(applied["version"], before + 1);
@@ -344,7 +348,14 @@ fn extending_is_an_act_with_a_reason() {
     broker.cli("", &shorter).ok();
     let to = ["--to", "bounded"];
     let promote = [
-        &["agent", "promote", "invoice-bot", "--reason", "six weeks"][..],
+        &[
+            "agent",
+            "promote",
+            "invoice-bot",
+            "--force",
+            "--reason",
+            "six weeks",
+        ][..],
         &to,
     ];
     assert_eq!(broker.cli("", &promote.concat()).text("stage"), "bounded");

@@ -7,6 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "report/bad_input.rs"]
+mod bad_input;
+#[path = "report/permitted.rs"]
+mod permitted;
+
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -9,8 +9,14 @@
 
 #[path = "transport/abuse.rs"]
 mod abuse;
+#[path = "transport/bounds.rs"]
+mod bounds;
 #[path = "transport/crowd.rs"]
 mod crowd;
+#[path = "transport/frames.rs"]
+mod frames;
+#[path = "transport/full.rs"]
+mod full;
 #[path = "transport/handshake.rs"]
 mod handshake;
 #[path = "transport/parked.rs"]
@@ -33,7 +39,15 @@ const READ: &str = "https://ledger.example#invoices:read";
 
 /// A broker with short patience: strangers have a second, and finishing may take one.
 async fn impatient(more: &str) -> Broker {
-    let sections = format!("[transport]\nhandshake_timeout = \"1s\"\ngrace = \"1s\"\n{more}\n");
+    served(&format!(
+        "handshake_timeout = \"1s\"\ngrace = \"1s\"\n{more}"
+    ))
+    .await
+}
+
+/// A broker with these limits of `[transport]`.
+async fn served(transport: &str) -> Broker {
+    let sections = format!("[transport]\n{transport}\n");
     let broker = Broker::builder(BIN).serve(&sections).start();
     broker.owner("payments-team").await;
     let scopes = [("invoices:read", v1::Access::Read)];
@@ -55,6 +69,20 @@ async fn well_behaved(broker: &Broker) -> (Task, Token) {
         .await
         .expect("a token");
     (task, token)
+}
+
+/// How long somebody who behaves waits for one token after the other: the longest but one in a hundred.
+/// Told and never asserted: a machine may be busy.
+async fn waits(task: &Task, times: usize) -> Duration {
+    let clock = SystemClock::new();
+    let mut waits = Vec::with_capacity(times);
+    for _ in 0..times {
+        let (token, took) = raw::timed(&clock, task.token(LEDGER, ["invoices:read"], None)).await;
+        token.expect("a token");
+        waits.push(took);
+    }
+    waits.sort_unstable();
+    waits[(waits.len() * 99).div_ceil(100) - 1]
 }
 
 /// The same, and it does not take long.

@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "key",
         "policy",
         "backup",
+        "approval",
     ]
     .map(|name| root.join(format!("taskpass/v1/{name}.proto")));
     println!("cargo:rerun-if-changed={}", root.display());

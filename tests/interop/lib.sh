@@ -31,7 +31,11 @@ install_tools() {
     python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
     for part in "$@"; do
         case $part in
-        node | oauth) command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm) ;;
+        html)
+            command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm)
+            command -v chromium >/dev/null || packages+=(chromium fonts-liberation)
+            ;;
+        node | oauth | siem) command -v node >/dev/null && command -v npm >/dev/null || packages+=(nodejs npm) ;;
         nginx) PATH=$PATH:/usr/sbin command -v nginx >/dev/null || packages+=(nginx) ;;
         go | audit) PATH=$PATH:/usr/local/go/bin command -v go >/dev/null || packages+=(golang-go) ;;
         esac

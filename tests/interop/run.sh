@@ -12,6 +12,8 @@
 #   go        go-oidc, go-jose, go-spiffe
 #   oauth     Authlib and openid-client at the OAuth endpoints
 #   audit     the audit log, by Python and by what Go's checksum database verifies logs with
+#   siem      the log as events, by the published schemas of OCSF and CloudEvents
+#   html      the pages of reports, in headless Chromium
 #
 # One line for each check. The exit code is 1 if one did not hold; 77 if a part was not run because a tool is
 # missing, which its line says; else 0. With CI=true and as root, what is missing is installed by
@@ -19,7 +21,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-parts=(python node openssl nginx go oauth audit)
+parts=(python node openssl nginx go oauth audit siem html)
 binary=${CARGO_TARGET_DIR:-$here/../../target}/release/taskpass
 if [[ ${1:-} == --binary ]]; then
     binary=$(realpath "$2")

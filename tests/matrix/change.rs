@@ -203,6 +203,7 @@ async fn update(column: &Column, change: impl FnOnce(&mut v1::Agent)) {
         expected_version: entry.version,
         entry: Some(entry),
         reason: REASON.to_owned(),
+        ..v1::UpdateRequest::default()
     };
     within(registry.update(request)).await.unwrap();
 }

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::raw::{Bytes, h2, head, message, modern, tcp, tls, tls_of, until_closed};
 use crate::{BIN, READ, well_behaved, well_behaved_soon};
 
-/// More than there is room for requests (2048).
+/// More than there is room for requests (1024).
 const STREAMS: usize = 4_000;
 const SOON: Duration = Duration::from_secs(3);
 /// The default time for a handshake, and some.

@@ -1,40 +1,122 @@
 //! Many at once: idle connections, more than there are descriptors, subscribers that never read.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use taskpass_api::v1::{self, revocation_selector::Selector};
 use taskpass_core::Clock as _;
 use taskpass_core::time::SystemClock;
 use taskpass_testkit::{Broker, eventually, within};
 use taskpass_verify::Reason;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::client::TlsStream;
 
 use crate::raw::{self, h2, head, message, modern, resident, tcp, ticks};
-use crate::{BIN, LEDGER, READ, impatient, well_behaved, well_behaved_soon};
+use crate::{BIN, LEDGER, READ, impatient, served, waits, well_behaved, well_behaved_soon};
 
-const IDLE: u64 = 500;
+/// How many connections are idle; more by `TASKPASS_TEST_IDLE`.
+fn idle_connections() -> usize {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how large a test is is asked for outside"
+    )]
+    let asked = std::env::var("TASKPASS_TEST_IDLE");
+    asked.map_or(1_000, |text| {
+        text.parse().expect("TASKPASS_TEST_IDLE is a number")
+    })
+}
 
+/// How many of them are made at one time.
+const AT_ONCE: usize = 32;
+
+/// Takes all descriptors that this process may have; whether so many are among them.
+fn descriptors(wanted: usize) -> bool {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised).expect("what it may have");
+    maximum.is_none_or(|maximum| maximum >= u64::try_from(wanted).expect("a number"))
+}
+
+/// A connection that says nothing after its handshakes.
+async fn hush(authority: String, config: Arc<rustls::ClientConfig>) -> TlsStream<TcpStream> {
+    let mut stream = raw::tls_at(&authority, &config).await.expect("TLS");
+    let begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    stream.write_all(begin).await.expect("a preface");
+    stream.flush().await.expect("a preface");
+    let settings = within(stream.read_u8()).await;
+    settings.expect("the broker serves it");
+    stream
+}
+
+/// A thousand by default. With 10 000: `TASKPASS_TEST_IDLE=10000`, and as many descriptors for this
+/// process and for the broker.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_connections_cost_little() {
-    let broker = Broker::start(BIN);
+    let count = idle_connections();
+    assert!(descriptors(count + 256), "raise `ulimit -Hn`");
+    // From loopback all but one in sixty-four; nobody pings them.
+    let room = count + count / 32 + 128;
+    let broker = served(&format!("connections = {room}\nkeepalive = \"1h\"")).await;
+    let (task, _) = well_behaved(&broker).await;
+    let quiet = waits(&task, 300).await;
+    let (before, files) = (resident(&broker), raw::files(&broker));
+    let config = modern(&broker, "ledger");
+    let mut idle = Vec::with_capacity(count);
+    let mut making = JoinSet::new();
+    for number in 0..count {
+        making.spawn(hush(broker.authority().to_owned(), Arc::clone(&config)));
+        if number >= AT_ONCE {
+            idle.extend(making.join_next().await.map(|made| made.expect("no panic")));
+        }
+    }
+    idle.extend(making.join_all().await);
+    let beside = waits(&task, 300).await;
+    let each = resident(&broker).saturating_sub(before) / u64::try_from(count).expect("a number");
+    println!(
+        "{count} idle connections at {each} KiB; p99 {quiet:?} without, {beside:?} beside them"
+    );
+    assert!(each < 192, "an idle connection costs {each} KiB");
+    assert!(raw::files(&broker) >= files + count, "all are still open");
     well_behaved(&broker).await;
-    let before = resident(&broker);
-    // Both ends are descriptors, the other one of another process; leave some to the other tests.
-    let room = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4;
-    let count = IDLE.min(room);
-    let config = modern(&broker, "");
-    let mut idle = Vec::new();
-    for _ in 0..count {
-        let stream = raw::tls(&broker, &config).await.expect("TLS");
-        let handshake = h2::client::Builder::new().handshake::<_, raw::Bytes>(stream);
-        idle.push(within(handshake).await.expect("HTTP/2"));
+    drop(idle);
+    eventually("all are closed", async || {
+        (raw::files(&broker) < files + 64).then_some(())
+    })
+    .await;
+    well_behaved(&broker).await;
+}
+
+/// What a process begins with is often less than what it may have: the broker takes all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_descriptors_that_may_be_had_are_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = limited(folder.path(), "ulimit -S -n 64");
+    let broker = Broker::start(&script);
+    well_behaved(&broker).await;
+    let mut crowd: Vec<TcpStream> = Vec::new();
+    for _ in 0..120 {
+        crowd.push(tcp(broker.authority()).await);
     }
     well_behaved_soon(&broker, Duration::from_secs(3)).await;
-    let each = resident(&broker).saturating_sub(before) / count;
-    println!("{count} idle connections at {each} KiB");
-    assert!(each < 192, "an idle connection costs {each} KiB");
+    let log = broker.log();
+    assert!(!log.contains("could not accept"), "{log}");
+}
+
+/// A program that starts the broker with fewer descriptors.
+fn limited(folder: &std::path::Path, limit: &str) -> String {
+    let script = folder.join("few-descriptors");
+    let text = format!("#!/bin/sh\n{limit} || exit 9\nexec '{BIN}' \"$@\"\n");
+    std::fs::write(&script, text).expect("a script");
+    let mode = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(&script, mode).expect("a script");
+    script.display().to_string()
 }
 
 /// Above the limit of connections newcomers wait, and are served when others leave.
@@ -62,12 +144,13 @@ async fn above_the_limit_newcomers_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn out_of_descriptors_is_survived() {
     let folder = tempfile::tempdir().expect("a folder");
-    let script = folder.path().join("few-descriptors");
-    let text = format!("#!/bin/sh\nulimit -n 64 || exit 9\nexec '{BIN}' \"$@\"\n");
-    std::fs::write(&script, text).expect("a script");
-    let mode = std::fs::Permissions::from_mode(0o700);
-    std::fs::set_permissions(&script, mode).expect("a script");
-    let mut broker = Broker::start(&script.display().to_string());
+    let script = limited(folder.path(), "ulimit -n 64");
+    let mut broker = Broker::start(&script);
+    let said = broker.log();
+    assert!(
+        said.contains("fewer files may be open"),
+        "it says so at the start: {said}"
+    );
     let (task, _) = well_behaved(&broker).await;
     let mut crowd: Vec<TcpStream> = Vec::new();
     for _ in 0..120 {

@@ -57,20 +57,32 @@ async fn a_request_has_the_authority_of_the_moment_in_which_it_is_whole() {
     assert_eq!(status(response).await, "16");
 }
 
+/// Who may not call it is told so, and not asked for the message first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_not_looked_at_is_not_waited_for() {
+    let broker = Broker::start(BIN);
+    let (mut streams, _guard) = h2(&broker, "", 65_535).await;
+    let method = "taskpass.v1.TaskService/Start";
+    let (response, _body) = park(&broker, &mut streams, method).await.expect("a stream");
+    assert_eq!(status(response).await, "16");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_never_come_hold_nobody_up() {
     let broker = Broker::start(BIN);
     let mut parked = Vec::new();
     let mut guards = Vec::new();
-    for who in ["", "", "", "invoice-bot", "invoice-bot"] {
+    // Strangers have eight streams on each of their connections.
+    let strangers = std::iter::repeat_n(("", 8), 60);
+    for (who, count) in strangers.chain([("invoice-bot", 200); 2]) {
         let (mut streams, guard) = h2(&broker, who, 65_535).await;
-        for _ in 0..200 {
+        for _ in 0..count {
             let method = "taskpass.v1.EnrolmentService/Enrol";
             parked.extend(park(&broker, &mut streams, method).await);
         }
         guards.push((streams, guard));
     }
-    assert!(parked.len() > 900, "only {} are parked", parked.len());
+    assert!(parked.len() > 800, "only {} are parked", parked.len());
     well_behaved_soon(&broker, Duration::from_secs(3)).await;
     // Each is answered, although its message never came.
     let (response, _body) = parked.swap_remove(0);

@@ -68,7 +68,15 @@ pub(crate) async fn tls(
     broker: &Broker,
     config: &Arc<ClientConfig>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let stream = tcp(broker.authority()).await;
+    tls_at(broker.authority(), config).await
+}
+
+/// The same, for who has only the address.
+pub(crate) async fn tls_at(
+    authority: &str,
+    config: &Arc<ClientConfig>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = tcp(authority).await;
     let name = ServerName::try_from("127.0.0.1").expect("an address");
     within(TlsConnector::from(Arc::clone(config)).connect(name, stream)).await
 }
@@ -161,6 +169,13 @@ pub(crate) fn resident(broker: &Broker) -> u64 {
     number
         .and_then(|number| number.parse().ok())
         .expect("a number")
+}
+
+/// How many files the broker has open: each connection is one.
+pub(crate) fn files(broker: &Broker) -> usize {
+    let pid = broker.pid().expect("it runs");
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    open.expect("its files").count()
 }
 
 /// The processor time that the broker has used, in clock ticks (hundredths of a second on Linux).

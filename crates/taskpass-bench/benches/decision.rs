@@ -14,6 +14,13 @@
     reason = "a bench that cannot be set up has no figure, and one that has prints it"
 )]
 
+#[path = "shared/bare.rs"]
+mod bare;
+#[path = "shared/rows.rs"]
+mod rows;
+#[path = "shared/standing.rs"]
+mod standing;
+
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -23,27 +30,19 @@ use std::time::Duration;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rustix::time::{ClockId, clock_gettime};
-use taskpass_broker::{
-    Broker, Deps, LimitDefaults, Limits, Standing, StartRequest, TokenRequest, first_keys,
-    first_rows,
-};
-use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
-use taskpass_core::audit::Attestation;
+use taskpass_broker::{Broker, Standing, StartRequest, TokenRequest};
+use taskpass_core::access::{Access, Stage, TokenAlg};
 use taskpass_core::caller::Caller;
 use taskpass_core::grant::Ask;
-use taskpass_core::registry::{self, Agent, Owner, Row, State, Target, Versioned};
-use taskpass_core::revocation::Facts;
-use taskpass_core::rng::{Rng, SystemRng};
-use taskpass_core::secret::Sha256;
-use taskpass_core::time::SystemClock;
+use taskpass_core::registry::{Agent, Owner, Row, Target, Versioned};
 use taskpass_core::{Clock, DecisionId, ScopeRef, TaskId, Timestamp, Ttl};
-use taskpass_issuer::KeyEncryptionKey;
 use taskpass_policy::{Engine, PolicySet, Request};
-use taskpass_store::{Birth, Options, Store, redb_store};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-const LEDGER: &str = "https://ledger.example";
+use bare::Bare;
+use rows::LEDGER;
+
 const MAIL: &str = "https://mail.example";
 /// Tasks of one purpose, and tasks of as many: many more than there are answers kept.
 const TASKS: usize = 4096;
@@ -93,47 +92,15 @@ impl Measurement for ProcessorTime {
     }
 }
 
-fn owner() -> Owner {
-    Owner {
-        name: "team".parse().unwrap(),
-        contact: "team@example.org".into(),
-        limits: registry::Limits::NONE,
-        state: State::Active,
+fn agent(now: Timestamp) -> Agent {
+    Agent {
+        labels: [("env".into(), "bench".into())].into(),
+        ..rows::agent("worker", Stage::Autonomous, scopes([LEDGER, MAIL]), now)
     }
 }
 
 fn target(uri: &str, token_alg: TokenAlg) -> Target {
-    Target {
-        uri: uri.parse().unwrap(),
-        scopes: Access::ALL
-            .iter()
-            .map(|access| (access.as_str().parse().unwrap(), *access))
-            .collect(),
-        risk: Risk::Medium,
-        token_alg,
-        token_profile: TokenProfile::OAuth,
-        limits: registry::Limits::NONE,
-        observe: None,
-        max_ttl: None,
-        state: State::Active,
-    }
-}
-
-fn agent(now: Timestamp) -> Agent {
-    Agent {
-        name: "worker".parse().unwrap(),
-        owner: "team".parse().unwrap(),
-        purpose: "bench".into(),
-        stage: Stage::Autonomous,
-        scopes: scopes([LEDGER, MAIL]),
-        valid_until: now.plus(Duration::from_hours(24)),
-        client_keys: Vec::new(),
-        limits: registry::Limits::NONE,
-        max_ttl: None,
-        labels: [("env".into(), "bench".into())].into(),
-        state: State::Active,
-        created_at: now,
-    }
+    rows::target(uri, token_alg, Access::ALL)
 }
 
 fn scopes<const N: usize>(targets: [&str; N]) -> BTreeSet<ScopeRef> {
@@ -164,47 +131,24 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let rng: Arc<dyn Rng> = Arc::new(SystemRng::new());
-        let now = clock.now();
-        let birth = Birth {
-            trust_domain: "bench.example".parse().unwrap(),
-            public_url: "https://broker.example".into(),
-            crl_url: "http://broker.example".into(),
-            dev: true,
-            born_at: now,
-            epoch: 1,
+        let registered = |now| {
+            vec![
+                Row::Owner(rows::owner()),
+                Row::Target(target(LEDGER, TokenAlg::Es256)),
+                Row::Target(target(MAIL, TokenAlg::EdDsa)),
+                Row::Agent(agent(now)),
+            ]
         };
-        let domain = birth.trust_domain.clone();
-        let options = Options {
-            // Nothing is archived here.
-            outbox_limit: u64::MAX / 2,
-            ..Options::default()
-        };
-        let store: Arc<dyn Store> = Arc::new(redb_store::in_memory(birth, options).unwrap());
-        let kek = KeyEncryptionKey::from_bytes([7; 32]);
-        let first = first_keys(&*store, &domain, &kek, &*rng, now);
-        first.await.unwrap();
-        let rows = vec![
-            Row::Owner(owner()),
-            Row::Target(target(LEDGER, TokenAlg::Es256)),
-            Row::Target(target(MAIL, TokenAlg::EdDsa)),
-            Row::Agent(agent(now)),
-        ];
-        first_rows(&*store, rows, &*rng, now).await.unwrap();
-        let deps = Deps {
+        let Bare {
             store,
-            policy: Engine::new(PolicySet::shipped().unwrap()),
-            kek,
-            clock: Arc::clone(&clock),
-            rng: Arc::clone(&rng),
-            limits: Limits {
-                amounts: LimitDefaults::CEILINGS,
-                ..Limits::default()
-            },
-        };
-        let broker = Broker::open(deps).await.unwrap();
-        let caller = standing(now);
+            broker,
+            clock,
+            rng,
+        } = Bare::open(None, registered).await;
+        // The broker holds it.
+        drop(store);
+        let now = clock.now();
+        let caller = standing::standing(Caller::Agent("worker".parse().unwrap()), now);
         let mut tasks = [Vec::new(), Vec::new()];
         for number in 0..TASKS {
             let purposes = ["pay invoice 0".to_owned(), format!("pay invoice {number}")];
@@ -219,7 +163,7 @@ impl Bench {
             tasks,
             engine: Engine::new(PolicySet::shipped().unwrap()),
             agent: versioned(agent(now)),
-            owner: versioned(owner()),
+            owner: versioned(rows::owner()),
             target: versioned(target(LEDGER, TokenAlg::Es256)),
             id: DecisionId::generate(now, &*rng),
             clock,
@@ -281,20 +225,6 @@ async fn start(broker: &Broker, caller: &Standing, purpose: &str) -> TaskId {
         idempotency_key: None,
     };
     broker.start_task(caller, start).await.unwrap().task.id
-}
-
-fn standing(now: Timestamp) -> Standing {
-    let caller = Caller::Agent("worker".parse().unwrap());
-    Standing {
-        decision: None,
-        facts: Facts::of_identity(&caller.principal(), None, now),
-        caller,
-        generation: 1,
-        trace_id: None,
-        attestation: Attestation::Mtls {
-            key: Sha256::of(b"key"),
-        },
-    }
 }
 
 async fn at_once(bench: &Arc<Bench>, target: &'static str, asked: Asked) {

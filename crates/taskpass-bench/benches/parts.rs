@@ -8,69 +8,44 @@
     reason = "a bench that cannot be set up has no figure"
 )]
 
+#[path = "shared/bare.rs"]
+mod bare;
+#[path = "shared/rows.rs"]
+mod rows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use taskpass_broker::{
-    Broker, CertificateRequest, Deps, LimitDefaults, Limits, Presented, Proved, Standing,
-    StartRequest, TokenRequest, first_enrolment, first_keys, first_rows,
+    Broker, CertificateRequest, Presented, Proved, Standing, StartRequest, TokenRequest,
+    first_enrolment,
 };
 use taskpass_client::LocalKey;
-use taskpass_core::access::{Access, CertificateProfile, Risk, Stage, TokenAlg, TokenProfile};
+use taskpass_core::access::{Access, CertificateProfile, Stage, TokenAlg};
 use taskpass_core::audit::Attestation;
 use taskpass_core::identity::Principal;
-use taskpass_core::registry::{self, Agent, Owner, Row, State, Target, Verifier};
-use taskpass_core::rng::{Rng, SystemRng};
+use taskpass_core::registry::{Row, State, Verifier};
+use taskpass_core::rng::Rng;
 use taskpass_core::secret::Sha256;
-use taskpass_core::time::SystemClock;
 use taskpass_core::{Clock, TaskId, Timestamp, Ttl};
-use taskpass_issuer::KeyEncryptionKey;
-use taskpass_policy::{Engine, PolicySet};
-use taskpass_store::{
-    Batched, Birth, Change, Commit, MetaKey, Options, RedbBackend, Store, redb_store,
-};
+use taskpass_store::{Batched, Change, Commit, MetaKey, RedbBackend, Store};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use x509_parser::pem::parse_x509_pem;
 
-const LEDGER: &str = "https://ledger.example";
+use bare::Bare;
+use rows::LEDGER;
+
 /// Tokens that are asked for at once.
 const MANY: u64 = 64;
 
-fn rows(now: Timestamp) -> Vec<Row> {
+fn registered(now: Timestamp) -> Vec<Row> {
+    let read = [format!("{LEDGER}#read").parse().unwrap()].into();
     vec![
-        Row::Owner(Owner {
-            name: "team".parse().unwrap(),
-            contact: "team@example.org".into(),
-            limits: registry::Limits::NONE,
-            state: State::Active,
-        }),
-        Row::Target(Target {
-            uri: LEDGER.parse().unwrap(),
-            scopes: [("read".parse().unwrap(), Access::Read)].into(),
-            risk: Risk::Medium,
-            token_alg: TokenAlg::Es256,
-            token_profile: TokenProfile::OAuth,
-            limits: registry::Limits::NONE,
-            observe: None,
-            max_ttl: None,
-            state: State::Active,
-        }),
-        Row::Agent(Agent {
-            name: "worker".parse().unwrap(),
-            owner: "team".parse().unwrap(),
-            purpose: "bench".into(),
-            stage: Stage::ReadOnly,
-            scopes: [format!("{LEDGER}#read").parse().unwrap()].into(),
-            valid_until: now.plus(Duration::from_hours(24)),
-            client_keys: Vec::new(),
-            limits: registry::Limits::NONE,
-            max_ttl: None,
-            labels: [].into(),
-            state: State::Active,
-            created_at: now,
-        }),
+        Row::Owner(rows::owner()),
+        Row::Target(rows::target(LEDGER, TokenAlg::Es256, &[Access::Read])),
+        Row::Agent(rows::agent("worker", Stage::ReadOnly, read, now)),
         Row::Verifier(Verifier {
             name: "ledger".parse().unwrap(),
             targets: [LEDGER.parse().unwrap()].into(),
@@ -92,41 +67,12 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let rng: Arc<dyn Rng> = Arc::new(SystemRng::new());
-        let now = clock.now();
-        let birth = Birth {
-            trust_domain: "bench.example".parse().unwrap(),
-            public_url: "https://broker.example".into(),
-            crl_url: "http://broker.example".into(),
-            dev: true,
-            born_at: now,
-            epoch: 1,
-        };
-        let domain = birth.trust_domain.clone();
-        let options = Options {
-            // Nothing is archived here.
-            outbox_limit: u64::MAX / 2,
-            ..Options::default()
-        };
-        let store = Arc::new(redb_store::in_memory(birth, options).unwrap());
-        let kek = KeyEncryptionKey::from_bytes([7; 32]);
-        first_keys(&*store, &domain, &kek, &*rng, now)
-            .await
-            .unwrap();
-        first_rows(&*store, rows(now), &*rng, now).await.unwrap();
-        let deps = Deps {
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            policy: Engine::new(PolicySet::shipped().unwrap()),
-            kek,
-            clock: Arc::clone(&clock),
-            rng: Arc::clone(&rng),
-            limits: Limits {
-                amounts: LimitDefaults::CEILINGS,
-                ..Limits::default()
-            },
-        };
-        let broker = Broker::open(deps).await.unwrap();
+        let Bare {
+            store,
+            broker,
+            clock,
+            rng,
+        } = Bare::open(None, registered).await;
         let principal = Principal::Agent("worker".parse().unwrap());
         let agent = enrol(&broker, &store, principal, &*rng).await;
         let principal = Principal::Verifier("ledger".parse().unwrap());

@@ -6,7 +6,8 @@
 //! turns of a few milliseconds: within a turn each is timed several times, one after the other, and
 //! its quickest counts; the figure is the median of the turns' ratios. Beside it stands where the
 //! rest goes: `check` is form, signature, claims and times; what `verify` adds to that is the set,
-//! the clock, the locks and the counters.
+//! the clock, the locks and the counters. `note` is what counting a use adds, for an API that reports
+//! uses.
 
 #![expect(
     clippy::unwrap_used,
@@ -31,7 +32,8 @@ use taskpass_core::{Clock, CredentialId, TaskId};
 use taskpass_token::check::{self, Expect};
 use taskpass_token::{Jwk, JwkSet, PublicKey, jws};
 use taskpass_verify::testing::{ISSUER, NOW, World, ledger};
-use taskpass_verify::{Settings, Verifier};
+use taskpass_verify::uses::{Outcome, Use};
+use taskpass_verify::{Settings, UseSettings, Uses, Verifier};
 
 const TURNS: usize = 100;
 const ROUNDS: usize = 5;
@@ -135,33 +137,50 @@ fn measure(case: &Case, rules: u64, clock: &dyn Clock, report: Report) {
     };
     let known = verifier.verify_token(&case.token, &here).unwrap();
     let again = || verifier.recheck_token(black_box(&known)).unwrap();
+    // What the report of uses adds to a request.
+    let uses = Uses::new(verifier.clone(), UseSettings::default());
+    let scope = known.scopes().first();
+    let noted = || {
+        let what = Use {
+            scope,
+            action: Some("GET /invoices"),
+            resource: None,
+            outcome: Outcome::Allowed,
+        };
+        uses.note(black_box(&known), &what);
+    };
     let mut turns = Vec::new();
     for _ in 0..TURNS {
-        let [mut signed, mut read, mut full, mut rechecked] = [f64::INFINITY; 4];
+        let [mut signed, mut read, mut full, mut rechecked, mut counted] = [f64::INFINITY; 5];
         // In either order: what runs before something has a share in its time.
         for _ in 0..ROUNDS {
             signed = signed.min(time(clock, bare));
             read = read.min(time(clock, alone));
             full = full.min(time(clock, whole));
             rechecked = rechecked.min(time(clock, again));
+            counted = counted.min(time(clock, noted));
             full = full.min(time(clock, whole));
             read = read.min(time(clock, alone));
             signed = signed.min(time(clock, bare));
         }
-        turns.push([signed, read, full, rechecked]);
+        turns.push([signed, read, full, rechecked, counted]);
     }
-    let median = |of: fn(&[f64; 4]) -> f64| Spread::of(turns.iter().map(of)).p50();
+    let median = |of: fn(&[f64; 5]) -> f64| Spread::of(turns.iter().map(of)).p50();
     report.line(
         &format!("verify, {}, {rules} rules", case.alg),
         &[
-            ("ratio", json!(median(|[bare, _, whole, _]| whole / bare))),
+            ("ratio", json!(median(|[bare, _, whole, ..]| whole / bare))),
             (
                 "check_ratio",
                 json!(median(|[bare, check, ..]| check / bare)),
             ),
             ("bare_us", json!(median(|[bare, ..]| bare / 1e3))),
-            ("verify_us", json!(median(|[_, _, whole, _]| whole / 1e3))),
-            ("recheck_us", json!(median(|[.., again]| again / 1e3))),
+            ("verify_us", json!(median(|[_, _, whole, ..]| whole / 1e3))),
+            (
+                "recheck_us",
+                json!(median(|[_, _, _, again, _]| again / 1e3)),
+            ),
+            ("note_us", json!(median(|[.., noted]| noted / 1e3))),
         ],
     );
 }

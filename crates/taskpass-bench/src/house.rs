@@ -6,12 +6,13 @@
 
 mod people;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use taskpass_broker::{Broker, Deps, LimitDefaults, Limits, first_keys, first_rows};
+use taskpass_client::Identity;
 use taskpass_core::Clock;
 use taskpass_core::rng::Rng;
 use taskpass_issuer::KeyEncryptionKey;
@@ -25,9 +26,10 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::error::BenchError;
+use crate::load::Load;
 use crate::service;
 use crate::sign::Signers;
-use crate::station::Station;
+use crate::station::{Station, Work};
 
 pub(crate) use people::{EDDSA_TARGET, ES256_TARGET, SCOPE};
 
@@ -37,6 +39,7 @@ pub(crate) const CONNECTIONS: usize = 8;
 const NEVER: Duration = Duration::from_hours(24 * 365);
 
 /// What every house is made with.
+#[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
@@ -56,6 +59,10 @@ pub(crate) struct Form {
     pub(crate) archived: bool,
     /// Whether what has expired is removed by itself.
     pub(crate) reaped: bool,
+    /// How many connections each agent has, each with a task of its own.
+    pub(crate) lines: usize,
+    /// How many connections there is room for beside the usual ones, which nobody asks whether they live.
+    pub(crate) crowd: usize,
 }
 
 impl Form {
@@ -64,7 +71,22 @@ impl Form {
         in_file: true,
         archived: true,
         reaped: false,
+        lines: 1,
+        crowd: 0,
     };
+}
+
+impl Surroundings {
+    /// Calls of one kind over these connections.
+    pub(crate) fn load(&self, stations: &Arc<[Station]>, work: Work, in_flight: usize) -> Load {
+        Load {
+            stations: Arc::clone(stations),
+            work,
+            in_flight,
+            clients: self.clients.clone(),
+            clock: Arc::clone(&self.clock),
+        }
+    }
 }
 
 /// A broker that runs, and its callers.
@@ -75,6 +97,10 @@ pub(crate) struct House {
     pub(crate) agents: Arc<[Station]>,
     /// The connections of a verifier.
     pub(crate) verifiers: Arc<[Station]>,
+    /// The verifier.
+    pub(crate) verifier: Arc<Identity>,
+    /// Who may revoke.
+    pub(crate) operator: Arc<Identity>,
     running: Running,
     folder: PathBuf,
 }
@@ -93,15 +119,27 @@ impl House {
         prepare(around, &store, &kek).await?;
         let broker = broker(around, Arc::clone(&store), kek).await?;
         let running = serve(around, &broker, &folder, form).await?;
-        let callers = people::callers(around, &broker, &store, running.grpc).await?;
+        let callers = people::callers(around, &broker, &store, running.grpc, form.lines).await?;
         Ok(Self {
             broker,
             store,
             agents: callers.agents,
             verifiers: callers.verifiers,
+            verifier: callers.verifier,
+            operator: callers.operator,
             running,
             folder,
         })
+    }
+
+    /// Where gRPC is.
+    pub(crate) const fn grpc(&self) -> SocketAddr {
+        self.running.grpc
+    }
+
+    /// Where health is.
+    pub(crate) const fn ops(&self) -> SocketAddr {
+        self.running.ops
     }
 
     /// Ends it and removes its files.
@@ -224,6 +262,7 @@ async fn prepare(
 
 fn settings(folder: &Path, form: Form) -> Settings {
     let every = |is: bool, period| if is { period } else { NEVER };
+    let default = TransportLimits::default();
     Settings {
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
@@ -244,7 +283,11 @@ fn settings(folder: &Path, form: Form) -> Settings {
                 streams: usize::MAX,
                 all_per_second: u32::MAX,
             },
-            ..TransportLimits::default()
+            // From one address all but one in sixty-four.
+            connections: default.connections + form.crowd + form.crowd / 32,
+            keepalive: every(form.crowd == 0, default.keepalive),
+            idle_timeout: NEVER,
+            ..default
         },
     }
 }

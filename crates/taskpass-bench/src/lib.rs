@@ -12,13 +12,14 @@
 //! | [`plan`] | what a run measures, how long, on how much |
 //! | [`run()`], `section` | a run and its parts |
 //! | `house`, `service` | a broker of the bench, its callers, the floor calls |
-//! | `load`, `station` | closed and open loops, and what one call is |
+//! | `load`, `station` | closed and open loops and a flood, and what one call is |
+//! | `crowd`, `cpus` | idle connections; which CPUs a thread may use |
 //! | `fill`, `dev` | stores full of records; a broker that is killed |
 //! | [`outcome`] | floors, figures, goals: as JSON and as a table |
 //! | [`progress`] | what a run is at |
 //! | [`spread`] | percentiles of samples |
 //! | [`floor`], `sign` | what the disk needs for a sync and a commit, a core for a signature |
-//! | [`machine`] | CPUs, memory, free disk |
+//! | [`machine`] | CPUs, memory, free disk, open files |
 //! | [`pace`] | time that has passed, and that is left |
 //! | [`report`] | the lines that the benches of the parts print |
 //!
@@ -33,6 +34,8 @@
 //!
 //! All but `log_query` and `parts` take `--json` behind `--`: one JSON object a line.
 
+mod cpus;
+mod crowd;
 mod dev;
 pub mod error;
 mod fill;

@@ -1,6 +1,8 @@
-//! Load: a closed loop for throughput, an open loop for latency, and two sides in turns for a ratio.
+//! Load: a closed loop for throughput, an open loop for latency, a flood for what is left of both, and
+//! two sides in turns for a ratio.
 
 mod closed;
+mod flood;
 mod open;
 mod turns;
 
@@ -12,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::station::{Station, Work};
 
 pub(crate) use closed::closed;
+pub(crate) use flood::{Flooded, flood};
 pub(crate) use open::Open;
 pub(crate) use turns::in_turns;
 

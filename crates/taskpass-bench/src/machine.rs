@@ -23,6 +23,19 @@ pub fn free(folder: &Path) -> std::io::Result<u64> {
     Ok(figures.f_bavail.saturating_mul(figures.f_frsize))
 }
 
+/// How many files this process may have open, once it has taken all that it may have.
+pub fn files() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let wanted = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    // Refused, it stays as it was.
+    let _ = setrlimit(Resource::Nofile, wanted);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,6 +43,7 @@ mod tests {
     #[test]
     fn this_machine_answers() {
         assert!(cores() >= 1);
+        assert!(files() > 100);
         assert!(free(Path::new("/")).is_ok());
         if cfg!(target_os = "linux") {
             assert!(resident(None).unwrap() > 100_000);

@@ -45,8 +45,19 @@ sections! {
     Introspect = "introspect",
     /// Removing what has expired, beside issuing.
     Reap = "reap",
+    /// What is answered at three times the peak, and revoking and health meanwhile.
+    Overload = "overload",
+    /// A caller beside many idle connections.
+    Idle = "idle",
     /// Starting after a kill, and memory, with many live records.
     Start = "start",
+}
+
+impl Section {
+    /// Whether it has a broker of its own, and not the one that several share.
+    pub(crate) const fn is_apart(self) -> bool {
+        matches!(self, Self::Reap | Self::Overload | Self::Idle | Self::Start)
+    }
 }
 
 impl fmt::Display for Section {
@@ -94,6 +105,8 @@ pub struct Size {
     pub live: u64,
     /// How many expired records the reaper finds.
     pub expired: u64,
+    /// How many connections are idle beside a caller.
+    pub idle: usize,
 }
 
 impl Size {
@@ -105,6 +118,7 @@ impl Size {
         open: Duration::from_secs(15),
         live: 5_000_000,
         expired: 1_000_000,
+        idle: 10_000,
     };
 
     /// A look, within about a minute: fewer turns, and fewer records than the goals speak of.
@@ -115,6 +129,7 @@ impl Size {
         open: Duration::from_secs(4),
         live: 200_000,
         expired: 200_000,
+        idle: 1_000,
     };
 }
 

@@ -90,7 +90,7 @@ impl Bench<'_> {
             .iter()
             .copied()
             .filter(wanted)
-            .partition(|one| matches!(one, Section::Reap | Section::Start));
+            .partition(|one| one.is_apart());
         if !shared.is_empty() {
             let house = House::open(&self.around, "main", Form::DURABLE).await?;
             for section in shared {
@@ -102,10 +102,7 @@ impl Bench<'_> {
         }
         for section in own {
             progress.begin(section.name());
-            match section {
-                Section::Start => section::start(self).await?,
-                _ => section::reap(self).await?,
-            }
+            section::apart(self, section).await?;
             progress.advance();
         }
         Ok(())
@@ -135,13 +132,7 @@ impl Bench<'_> {
 
     /// Calls of one kind over these connections.
     pub(crate) fn load(&self, stations: &Arc<[Station]>, work: Work, in_flight: usize) -> Load {
-        Load {
-            stations: Arc::clone(stations),
-            work,
-            in_flight,
-            clients: self.around.clients.clone(),
-            clock: Arc::clone(&self.around.clock),
-        }
+        self.around.load(stations, work, in_flight)
     }
 
     /// Remembers what a floor call could do.

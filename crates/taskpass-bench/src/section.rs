@@ -1,6 +1,8 @@
 //! The parts of a run.
 
+mod idle;
 mod latency;
+mod overload;
 mod ratio;
 mod reap;
 mod soak;
@@ -11,9 +13,7 @@ use crate::house::House;
 use crate::plan::Section;
 use crate::run::Bench;
 
-pub(crate) use reap::reap;
 pub(crate) use soak::soak;
-pub(crate) use start::start;
 
 /// A part that runs on the broker that several share.
 pub(crate) async fn over(
@@ -29,6 +29,23 @@ pub(crate) async fn over(
         Section::Backend => ratio::backend(bench, house).await,
         Section::Log => ratio::log(bench, house).await,
         Section::Latency => latency::latency(bench, house).await,
-        Section::Reap | Section::Start => Ok(()),
+        Section::Reap | Section::Overload | Section::Idle | Section::Start => Ok(()),
+    }
+}
+
+/// A part that has a broker of its own.
+pub(crate) async fn apart(bench: &mut Bench<'_>, section: Section) -> Result<(), BenchError> {
+    match section {
+        Section::Reap => reap::reap(bench).await,
+        Section::Overload => overload::overload(bench).await,
+        Section::Idle => idle::idle(bench).await,
+        Section::Start => start::start(bench).await,
+        Section::Issue
+        | Section::Batch
+        | Section::Certificate
+        | Section::Introspect
+        | Section::Backend
+        | Section::Log
+        | Section::Latency => Ok(()),
     }
 }

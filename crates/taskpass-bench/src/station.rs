@@ -142,6 +142,11 @@ impl Station {
 
     /// A token that lives for an hour, to be asked about.
     pub(crate) async fn token(&self) -> Result<String, BenchError> {
+        Ok(self.issued().await?.token)
+    }
+
+    /// The same, with everything that is said about it.
+    pub(crate) async fn issued(&self) -> Result<v1::IssueTokenResponse, BenchError> {
         let mut request = self.request(TokenAlg::Es256, 0);
         request.ttl = Some(prost_types::Duration {
             seconds: 3_600,
@@ -151,7 +156,7 @@ impl Station {
             .issue_token(request)
             .await
             .map_err(|status| refused(Work::Token(TokenAlg::Es256), status))?;
-        Ok(issued.into_inner().token)
+        Ok(issued.into_inner())
     }
 
     /// One call; how many things it made. The answer is looked at: what is timed did its work.
@@ -160,7 +165,8 @@ impl Station {
         made.map_err(|status| refused(work, status))
     }
 
-    async fn call(&self, work: Work, number: u64) -> Result<u64, Status> {
+    /// The same, with the answer of whoever refuses.
+    pub(crate) async fn call(&self, work: Work, number: u64) -> Result<u64, Status> {
         let mut credentials = CredentialServiceClient::new(self.channel.clone());
         let done = match work {
             Work::Empty => {
@@ -265,7 +271,7 @@ fn tokens(reply: &v1::IssueTokensResponse, expected: u32) -> Result<u64, Status>
     }
 }
 
-fn refused(work: Work, status: Status) -> BenchError {
+pub(crate) fn refused(work: impl fmt::Display, status: Status) -> BenchError {
     BenchError::Refused {
         work: work.to_string(),
         status: Box::new(status),

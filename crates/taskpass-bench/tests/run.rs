@@ -17,6 +17,7 @@ const TINY: Size = Size {
     open: Duration::from_secs(3),
     live: 1_000,
     expired: 3_000,
+    idle: 100,
 };
 
 async fn measured(sections: &[Section], soak: Option<Duration>) -> Outcome {
@@ -40,7 +41,7 @@ async fn every_part_has_figures_and_floors() {
     let mut sections = Section::ALL.to_vec();
     sections.retain(|section| *section != Section::Start);
     let outcome = measured(&sections, None).await;
-    assert_eq!(outcome.results.len(), 11, "{outcome}");
+    assert_eq!(outcome.results.len(), 17, "{outcome}");
     for figure in &outcome.results {
         assert!(figure.value > 0.0 && figure.met.is_some(), "{figure:?}");
     }

@@ -11,6 +11,7 @@
 //! | `tail` | entries as they come |
 //! | `proofs` | inclusion and consistency |
 //! | `export` | the files of a log, for a mirror |
+//! | `vouch` | whether what a readiness report rests on is this log, and of late |
 //! | `index` | the summaries that queries go by |
 
 mod export;
@@ -19,6 +20,7 @@ mod index;
 mod proofs;
 mod query;
 mod tail;
+mod vouch;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -25,6 +25,7 @@ use crate::lists::{Cache, CrlName, CrlNumbers, RevokedLists};
 use crate::metrics::Metrics;
 use crate::places::{self, Places};
 use crate::policy::current::Succession;
+use crate::registry::ChangeRules;
 use crate::standing::Standing;
 
 /// Pieces of a backup that wait to be taken, a quarter of a megabyte each.
@@ -45,6 +46,10 @@ pub struct Limits {
     pub identity_ttl: Ttl,
     /// How much may be taken at once, where a registration says nothing.
     pub amounts: LimitDefaults,
+    /// What changes of the registry ask for.
+    pub changes: ChangeRules,
+    /// How much may be reported of what credentials are used for.
+    pub uses: crate::uses::UseLimits,
     /// How long a tied task goes on without its process.
     pub lost_after: Duration,
     /// How far the clocks of those who check may differ from ours; records outlive it.
@@ -62,6 +67,8 @@ impl Default for Limits {
             task_max_ttl: ttl::MAX_TASK_TTL,
             identity_ttl: Ttl::from_hours(24),
             amounts: LimitDefaults::default(),
+            uses: crate::uses::UseLimits::default(),
+            changes: ChangeRules::default(),
             lost_after: crate::liveness::LOST_AFTER,
             skew: ttl::CLOCK_SKEW,
             retention: Duration::from_mins(5),
@@ -105,6 +112,14 @@ pub enum OpenError {
     /// The key that orders places on lists could not be read or drawn.
     #[error("the key of the published lists could not be opened")]
     Lists(#[source] Error),
+    /// Other policies than those that were last in force, and two operators have to approve them.
+    #[error(
+        "the policies {set} were not approved by two operators, and are not those that were in force"
+    )]
+    PolicyNotApproved {
+        /// The hash of the set.
+        set: taskpass_core::secret::Sha256,
+    },
     /// The first entry could not be written.
     #[error("the start could not be recorded")]
     Record(#[source] Error),
@@ -127,9 +142,11 @@ pub struct Broker {
     /// The entry of this start, while there is no room for it.
     pub(crate) late_start: tokio::sync::Mutex<Option<Commit>>,
     pub(crate) rates: Rates,
+    pub(crate) use_paces: crate::uses::UsePaces,
     pub(crate) assertions: Assertions,
     pub(crate) places: Places,
     pub(crate) ties: crate::liveness::Ties,
+    pub(crate) drills: crate::drill::Drills,
     pub(crate) revoked_lists: RevokedLists,
     pub(crate) status_documents: Cache<ListId>,
     pub(crate) crl_documents: Cache<CrlName>,
@@ -170,9 +187,11 @@ impl Broker {
             denials: Denials::default(),
             late_start: tokio::sync::Mutex::default(),
             rates: Rates::default(),
+            use_paces: crate::uses::UsePaces::default(),
             assertions: Assertions::since(deps.store.last_committed_at()),
             places: Places::new(list_key),
             ties,
+            drills: crate::drill::Drills::default(),
             revoked_lists: RevokedLists::default(),
             status_documents: Cache::default(),
             crl_documents: Cache::default(),
@@ -180,6 +199,11 @@ impl Broker {
             metrics: Metrics::default(),
             store: deps.store,
         };
+        let set = broker.policy_hash();
+        let approved = broker.may_come_into_force(set).await;
+        if !approved.map_err(OpenError::Record)? {
+            return Err(OpenError::PolicyNotApproved { set });
+        }
         broker.record_start().await.map_err(OpenError::Record)?;
         Ok(Arc::new(broker))
     }

@@ -96,17 +96,33 @@ impl Broker {
         ended_by: DecisionId,
         now: Timestamp,
     ) -> Result<u64, Error> {
-        let late = if live.may_live() {
-            self.unexpired_under(task.id, now).await?
-        } else {
-            self.live_under(task.id, now).await?
-        };
-        if late.last_end() <= live.last_end() {
-            return Ok(live.count);
+        if !live.may_live() {
+            // No rule was made: whatever lives came later.
+            let late = self.live_under(task.id, now).await?;
+            if late.may_live() {
+                self.revoke_rest(by, task, &late, Some(ended_by), now)
+                    .await?;
+            }
+            return Ok(late.count);
         }
-        self.revoke_rest(by, task, &late, Some(ended_by), now)
-            .await?;
-        Ok(live.count.max(late.count))
+        let late = self.unexpired_under(task.id, now).await?;
+        let outlasts = late.last_end() > live.last_end();
+        if !(live.whole && late.whole) {
+            if outlasts {
+                self.revoke_rest(by, task, &late, Some(ended_by), now)
+                    .await?;
+            }
+            return Ok(live.count.max(late.count));
+        }
+        // At one moment nothing goes away: more than before are new ones, and were not counted. What was
+        // revoked before may outlast what lived; it needs no further rule.
+        let new = late.unexpired.saturating_sub(live.unexpired);
+        if new > 0 && outlasts {
+            let late = LiveUnder { count: new, ..late };
+            self.revoke_rest(by, task, &late, Some(ended_by), now)
+                .await?;
+        }
+        Ok(live.count.saturating_add(new))
     }
 
     /// Commits the end, and the rule about what lives, together. Returns the end, and the id of its

@@ -4,7 +4,7 @@ use taskpass_core::Timestamp;
 use taskpass_core::audit::{Attestation, DecisionFacts, Entry, EntryKind, MAX_ENTRY_LEN, Outcome};
 use taskpass_core::identity::Principal;
 use taskpass_core::registry::Registry;
-use taskpass_store::{Change, Commit, CommitError, Lane, MetaKey, Outboxed};
+use taskpass_store::{Change, Commit, CommitError, Lane, MetaKey, Outboxed, Refusal};
 
 use crate::broker::Broker;
 use crate::denials::Counted;
@@ -103,21 +103,7 @@ impl Broker {
     /// same, because only then the log is written; this entry waits with it, and whatever else would
     /// add one is refused until there is room.
     pub(crate) async fn record_start(&self) -> Result<(), Error> {
-        let now = self.clock.now().max(self.store.last_committed_at());
-        let mut started = Entry::new(self.decision_id(now), now, EntryKind::Broker, Outcome::Done);
-        started.subject = Some(format!("taskpass {}", env!("CARGO_PKG_VERSION")));
-        started.reason = Some("started".to_owned());
-        // Beside revocations: a broker that cannot start cannot empty the outbox either.
-        let mut commit = Commit::new(now)
-            .in_lane(Lane::Urgent)
-            .change(outbox(&started)?);
-        let hash = self.policy_hash();
-        let known = self.store.meta(MetaKey::PolicySet).await?;
-        if known.as_deref() != Some(hash.as_bytes().as_slice()) {
-            for change in self.came_into_force(now, hash)? {
-                commit = commit.change(change);
-            }
-        }
+        let commit = self.start().await?;
         match self.commit(commit.clone()).await {
             Ok(_) => Ok(()),
             Err(CommitError::OutboxFull) => {
@@ -133,6 +119,24 @@ impl Broker {
         }
     }
 
+    /// The commit that says it.
+    async fn start(&self) -> Result<Commit, Error> {
+        let now = self.clock.now().max(self.store.last_committed_at());
+        let mut started = Entry::new(self.decision_id(now), now, EntryKind::Broker, Outcome::Done);
+        started.subject = Some(format!("taskpass {}", env!("CARGO_PKG_VERSION")));
+        started.reason = Some("started".to_owned());
+        // Beside revocations: a broker that cannot start cannot empty the outbox either.
+        let mut commit = Commit::new(now)
+            .in_lane(Lane::Urgent)
+            .change(outbox(&started)?);
+        let hash = self.policy_hash();
+        let known = self.store.meta(MetaKey::PolicySet).await?;
+        if known.as_deref() != Some(hash.as_bytes().as_slice()) {
+            commit = self.came_into_force(commit, now, hash).await?;
+        }
+        Ok(commit)
+    }
+
     /// Records the start if there was no room for it before.
     pub(crate) async fn record_late_start(&self) -> Result<(), Error> {
         let mut late = self.late_start.lock().await;
@@ -142,6 +146,10 @@ impl Broker {
         match self.commit(commit.clone()).await {
             Ok(_) => *late = None,
             Err(CommitError::OutboxFull) => {}
+            // Whether the policies may come into force is asked again at the next time.
+            Err(CommitError::Refused(Refusal::MetaChanged { .. } | Refusal::Changed { .. })) => {
+                *late = Some(self.start().await?);
+            }
             Err(error) => return Err(Error::from_commit(error)),
         }
         Ok(())

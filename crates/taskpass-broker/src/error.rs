@@ -3,19 +3,19 @@
 //! The variants are the domain's; [`Error::reason`] is their stable name on every wire. They know
 //! nothing of gRPC or HTTP.
 
-use taskpass_core::access::UnknownWord;
+mod convert;
+mod field;
+
 use taskpass_core::grant::Denial;
 use taskpass_core::registry::RowKey;
-use taskpass_core::scope::ParseScopeError;
 use taskpass_core::task::TaskState;
 use taskpass_core::ttl::TtlError;
-use taskpass_core::{AgentName, CredentialId, ScopeRef, TargetUri, TaskId};
-use taskpass_store::{CommitError, StoreError};
-
-use crate::limits::LimitReached;
-use crate::registry::Fault;
+use taskpass_core::{AgentName, CredentialId, DecisionId, ScopeRef, TargetUri, TaskId};
 
 use crate::federation::AttestationRefusal;
+use crate::limits::LimitReached;
+use crate::registry::Fault;
+use field::field_reason;
 
 /// A request was not done. Nothing changed, but for the entry that records a refusal.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +166,12 @@ pub enum Error {
         /// The parent.
         parent: TaskId,
     },
+    /// A verifier speaks of a target that is not its own.
+    #[error("`{target}` is no target of this verifier")]
+    ForeignTarget {
+        /// What it named.
+        target: TargetUri,
+    },
     /// The target is suspended or retired.
     #[error("target `{target}` is not active")]
     TargetNotActive {
@@ -261,6 +267,37 @@ pub enum Error {
         /// The earlier task.
         task: TaskId,
     },
+    /// A stage does not rise without evidence that this broker can check.
+    #[error("the stage of {who} does not rise: {why}")]
+    NotReady {
+        /// Whose.
+        who: String,
+        /// What is wrong with the evidence, and what would be right.
+        why: &'static str,
+    },
+    /// A second operator has to do this, and the caller is none.
+    #[error("{why}")]
+    SecondOperatorRequired {
+        /// Why, and what to do.
+        why: &'static str,
+    },
+    /// Nothing like that waits for approval.
+    #[error("there is no proposal {proposal} that waits: it may have been decided, or ended")]
+    ProposalNotFound {
+        /// What was named.
+        proposal: DecisionId,
+    },
+    /// The same waits already.
+    #[error("proposal {proposal} for agent `{agent}` waits already; approve or reject it first")]
+    AlreadyProposed {
+        /// The one that waits.
+        proposal: DecisionId,
+        /// The agent.
+        agent: AgentName,
+    },
+    /// Too much waits for approval.
+    #[error("as many proposals wait as may; approve or reject some")]
+    ProposalsFull,
     /// Somebody changed the entry since it was read.
     #[error("{key} has version {found}, not {expected}; read it again")]
     VersionChanged {
@@ -304,6 +341,22 @@ pub enum Error {
     /// The broker is busy.
     #[error("too many requests are waiting")]
     QueueFull,
+    /// A drill runs, or was held a moment ago.
+    #[error("{why}; there is one drill at a time, and one a minute")]
+    DrillNotNow {
+        /// Which of these.
+        why: &'static str,
+        /// When another may be held.
+        retry_after: std::time::Duration,
+    },
+    /// The credential is not one to hold a drill with.
+    #[error("no drill with credential {credential}: {why}")]
+    NotDrillable {
+        /// What was named.
+        credential: CredentialId,
+        /// Why.
+        why: &'static str,
+    },
     /// Something was revoked within this second.
     #[error("something that would match was revoked within this second; try again in a second")]
     RetryAfterRevocation,
@@ -349,6 +402,7 @@ impl Error {
             Self::TaskNotActive { .. } => "TASK_NOT_ACTIVE",
             Self::TaskTooDeep { .. } => "TASK_TOO_DEEP",
             Self::TooManyChildren { .. } => "FAN_OUT",
+            Self::ForeignTarget { .. } => "FOREIGN_TARGET",
             Self::TargetNotActive { .. } => "TARGET_NOT_ACTIVE",
             Self::BrokerHalted => "BROKER_HALTED",
             Self::BrokerSealed => "BROKER_SEALED",
@@ -374,12 +428,19 @@ impl Error {
             Self::InvalidCertificate { .. } => "INVALID_CERTIFICATE",
             Self::AlreadyRegistered { .. } => "ALREADY_REGISTERED",
             Self::IdempotencyKeyReused { .. } => "IDEMPOTENCY_KEY_REUSED",
+            Self::NotReady { .. } => "NOT_READY",
+            Self::SecondOperatorRequired { .. } => "SECOND_OPERATOR_REQUIRED",
+            Self::ProposalNotFound { .. } => "PROPOSAL_NOT_FOUND",
+            Self::AlreadyProposed { .. } => "ALREADY_PROPOSED",
+            Self::ProposalsFull => "PROPOSALS_FULL",
             Self::VersionChanged { .. } | Self::RegistryVersionChanged { .. } => "VERSION_CHANGED",
             Self::InvalidEntries { .. } => "INVALID_REGISTRY",
             Self::TooManyItems { .. } | Self::TooManyChanges { .. } => "TOO_MANY_ITEMS",
             Self::LimitReached(reached) => reached.limit.as_str(),
             Self::KeepAliveStreams => "KEEP_ALIVE_STREAMS",
             Self::QueueFull => "QUEUE_FULL",
+            Self::DrillNotNow { .. } => "DRILL_NOT_NOW",
+            Self::NotDrillable { .. } => "NOT_DRILLABLE",
             Self::RetryAfterRevocation => "RETRY_AFTER_REVOCATION",
             Self::ClockUnsafe => "CLOCK_UNSAFE",
             Self::StoreUnavailable(_) => "STORE_UNAVAILABLE",
@@ -399,6 +460,7 @@ impl Error {
                 | Self::BindingRequired { .. }
                 | Self::AgentSuspended { .. }
                 | Self::CallerSuspended { .. }
+                | Self::ForeignTarget { .. }
                 | Self::TaskNotFound { .. }
                 | Self::TaskNotActive { .. }
                 | Self::TargetNotActive { .. }
@@ -426,90 +488,6 @@ impl Error {
         Self::InvalidField {
             field,
             expected: expected.into(),
-        }
-    }
-}
-
-/// Some fields have a reason of their own, because callers branch on them.
-fn field_reason(field: &str) -> &'static str {
-    match field {
-        "purpose" => "INVALID_PURPOSE",
-        "reason" => "INVALID_REASON",
-        "selector" => "INVALID_SELECTOR",
-        "key" => "INVALID_KEY",
-        "key_encryption_key" => "WRONG_KEK",
-        "name" => "INVALID_NAME",
-        "uri" | "target" => "INVALID_TARGET",
-        "valid_until" => "INVALID_VALID_UNTIL",
-        "from" | "until" => "INVALID_PERIOD",
-        "idempotency_key" => "INVALID_IDEMPOTENCY_KEY",
-        "agent" => "INVALID_AGENT",
-        _ => "INVALID_FIELD",
-    }
-}
-
-impl From<LimitReached> for Error {
-    fn from(reached: LimitReached) -> Self {
-        Self::LimitReached(Box::new(reached))
-    }
-}
-
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        Self::StoreUnavailable(Box::new(error))
-    }
-}
-
-impl From<ParseScopeError> for Error {
-    fn from(error: ParseScopeError) -> Self {
-        Self::InvalidScope {
-            message: error.to_string(),
-        }
-    }
-}
-
-impl From<UnknownWord> for Error {
-    fn from(error: UnknownWord) -> Self {
-        Self::InvalidField {
-            field: "value",
-            expected: error.to_string(),
-        }
-    }
-}
-
-impl Error {
-    /// Translates a commit's failure where no guard can fail for a reason that the caller should
-    /// hear about.
-    pub(crate) fn from_commit(error: CommitError) -> Self {
-        use taskpass_store::Refusal;
-        match error {
-            CommitError::QueueFull => Self::QueueFull,
-            CommitError::OutboxFull => Self::StoreUnavailable(Box::new(CommitError::OutboxFull)),
-            CommitError::DiskFull => Self::StoreUnavailable(Box::new(CommitError::DiskFull)),
-            CommitError::Failed(source) => Self::StoreUnavailable(Box::new(source)),
-            CommitError::Refused(refusal) => match refusal {
-                Refusal::TaskNotLive { id } => Self::TaskNotActive {
-                    task: id,
-                    state: TaskState::Revoked,
-                },
-                Refusal::TaskUnknown { id } => Self::TaskNotFound { task: id },
-                Refusal::Revoked { .. } => Self::RetryAfterRevocation,
-                Refusal::EnrolmentSpent => Self::EnrolmentRefused,
-                Refusal::LimitReached {
-                    counter,
-                    limit,
-                    live,
-                    room_in,
-                } => LimitReached::counted(&counter, limit, live, room_in).into(),
-                Refusal::TooManyChildren { parent } => Self::TooManyChildren { parent },
-                Refusal::AlreadyStarted { task, .. } => Self::IdempotencyKeyReused { task },
-                // Somebody keeps changing what the decision reads: the caller may well try again.
-                Refusal::Changed { .. }
-                | Refusal::GenerationChanged
-                | Refusal::Tied { .. }
-                | Refusal::PlacesLeased { .. }
-                | Refusal::MetaChanged { .. } => Self::QueueFull,
-            },
         }
     }
 }

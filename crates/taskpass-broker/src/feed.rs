@@ -15,6 +15,7 @@ use taskpass_token::feed::Heartbeat;
 use tokio::sync::watch;
 
 use crate::broker::Broker;
+use crate::drill::Seat;
 use crate::error::Error;
 use crate::standing::Standing;
 
@@ -60,6 +61,8 @@ pub struct Subscription {
     seq: u64,
     epoch: u64,
     view: DigestView,
+    /// Of a verifier: whom drills wait for.
+    seat: Option<Seat>,
 }
 
 impl Broker {
@@ -80,6 +83,9 @@ impl Broker {
                 });
             }
         };
+        let seat = targets
+            .clone()
+            .map(|targets| self.drills.seat(caller.caller.principal(), targets));
         let rules = self.store.rules();
         // Looking at the newest number first: what comes after it is still ahead of the receiver.
         let mut newest = rules.subscribe();
@@ -100,6 +106,7 @@ impl Broker {
             seq: start,
             epoch: own,
             view: DigestView::default(),
+            seat,
         };
         let known = subscription.up_to(start);
         for rule in &known {
@@ -144,6 +151,11 @@ impl Subscription {
         let mut rules = self.rules.after(0, usize::MAX);
         rules.retain(|rule| rule.seq <= seq && self.concerns(rule));
         rules
+    }
+
+    /// What the subscriber is to confirm `rule` with, if it is a drill's that waits for it.
+    pub fn drill(&self, rule: &Rule) -> Option<[u8; 16]> {
+        self.seat.as_ref()?.token(rule)
     }
 
     /// The epoch of the history.

@@ -12,12 +12,14 @@
 //! | `limits` | how much agents, owners and targets may take |
 //! | `issue` | the one way to a credential: look up, decide, clamp, sign, record, release |
 //! | `revoke`, `settle` | rules, and what follows from them |
+//! | `drill` | how long it takes until everybody refuses |
 //! | `introspect`, `feed`, `lists` | how verifiers learn what is valid |
 //! | `places` | where a credential stands on the lists |
 //! | `enrol` | how callers become callers |
 //! | [`federation`] | callers by the word of others: another issuer, another trust domain, the kernel |
 //! | `client_keys` | callers by a registered key instead of a certificate |
 //! | `own` | what an agent does with a token of its own: exchange it, give it up |
+//! | `uses` | what credentials were used for, by the word of verifiers and agents |
 //! | `keys` | the life of the signing keys |
 //! | `registry` | owners, agents, targets, operators, verifiers |
 //! | `policy` | which policies are in force, and what they say |
@@ -36,6 +38,7 @@ mod client_keys;
 mod clock;
 mod complete;
 mod denials;
+mod drill;
 mod enrol;
 mod entry;
 mod error;
@@ -67,6 +70,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod uses;
 
 pub use archive::{Archiver, LogSettings};
 pub use audit::{
@@ -74,6 +78,7 @@ pub use audit::{
     Place, Signed, Tail, WhichEntry,
 };
 pub use broker::{Broker, Deps, Limits, OpenError};
+pub use drill::{CANARY, DRILL_TIMEOUT, DRILL_TIMEOUTS, Drill, Drilled};
 pub use enrol::{Enrolled, FreshToken};
 pub use error::Error;
 pub use feed::{FeedFrame, FeedStart, Subscription};
@@ -87,11 +92,12 @@ pub use live::Live;
 pub use liveness::{KeptAlive, LOST_AFTER, LOST_AFTER_BOUNDS};
 pub use own::Subject;
 pub use policy::{
-    Explained, Looked, PastDecision, PolicyDirectory, Reach, ReachPage, ReachQuery, Supposed,
-    Terms, WhatCan,
+    Explained, Looked, PastDecision, PolicyApproved, PolicyDirectory, Reach, ReachPage, ReachQuery,
+    Supposed, Terms, WhatCan, reaches,
 };
 pub use registry::{
-    Action, Applied, Apply, Fault, FieldChange, Proposed, Resume, RowChange, Written,
+    Action, Applied, Apply, ChangeRules, Fault, FieldChange, Grounds, PromotionRule, Proposed,
+    Resume, RowChange, Statement, Update, Updated, Vouched, Written,
 };
 pub use restore::{Replayed, RestoreError, Restoring, Secured, secure};
 pub use revoke::{Ended, Retired, Revoke, RevokeWhat, Revoked, Tainted, Tasks};
@@ -99,3 +105,6 @@ pub use standing::{Proved, Standing};
 pub use start::{StartRequest, Started};
 pub use tasks::{TaskFilter, TaskPage, TaskView};
 pub use tree::{MAX_TREE, Tree, TreeNode};
+pub use uses::{
+    MAX_USE_BATCH, MAX_USE_ITEMS_PER_MINUTE, Reported, ReportedUse, UseBatch, UseLimits, UseReport,
+};

@@ -72,10 +72,8 @@ impl Broker {
         root: TaskId,
         now: Timestamp,
     ) -> Result<LiveUnder, Error> {
-        self.walk_under(root, &mut Walked::default(), now, |credential| {
-            !credential.is_expired(now)
-        })
-        .await
+        self.walk_under(root, &mut Walked::default(), now, |_| true)
+            .await
     }
 
     async fn walk_under(
@@ -101,7 +99,11 @@ impl Broker {
                 let page = self.store.credentials(task, after, PAGE).await?;
                 after = page.items.last().map(|credential| credential.id);
                 walked.rows += page.items.len();
-                for credential in page.items.iter().filter(|c| counts(c)) {
+                for credential in page.items.iter().filter(|c| !c.is_expired(now)) {
+                    found.unexpired += 1;
+                    if !counts(credential) {
+                        continue;
+                    }
                     found.count += 1;
                     found.last_expiry = found.last_expiry.max(Some(credential.expires_at()));
                 }
@@ -235,6 +237,8 @@ pub(crate) struct LiveUnder {
     /// Whether all of it was looked at.
     pub(crate) whole: bool,
     pub(crate) count: u64,
+    /// Whether they live or not.
+    pub(crate) unexpired: u64,
     pub(crate) last_expiry: Option<Timestamp>,
     /// Of the tasks beneath that neither their records nor a rule say are over.
     pub(crate) last_deadline: Option<Timestamp>,

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use taskpass_core::audit::DrillFacts;
+
 use crate::limits::Limit;
 
 /// A number that only grows.
@@ -105,6 +107,20 @@ pub struct Metrics {
     pub introspected_active: Count,
     /// Introspections that answered inactive.
     pub introspected_inactive: Count,
+    /// Batches of uses that were recorded.
+    pub use_batches: Count,
+    /// Batches of uses that had been recorded before.
+    pub use_batches_repeated: Count,
+    /// Items about uses that were recorded.
+    pub uses_recorded: Count,
+    /// Items about credentials that are not known, or not the reporter's.
+    pub uses_unknown: Count,
+    /// Items about credentials that ended so long ago that their record may be gone.
+    pub uses_late: Count,
+    /// Items about uses that could not be read.
+    pub uses_refused: Count,
+    /// Uses that verifiers saw and could not report.
+    pub uses_lost: Count,
     /// Credentials that the reaper removed.
     pub reaped_credentials: Count,
     /// Tasks that the reaper removed.
@@ -129,6 +145,12 @@ pub struct Metrics {
     pub feed_subscribers: Count,
     /// How many rules the slowest subscriber is behind.
     pub feed_lag: Count,
+    /// Drills of the kill switch that were held.
+    pub drills: Count,
+    /// Streams that did not confirm in the last of them.
+    pub drill_silent: Count,
+    /// Microseconds until the last confirmation of the last of them, or the broker's own refusal.
+    pub drill_micros: Count,
     /// Decisions that had to be made twice, because the registry changed in between.
     pub decided_again: Count,
     /// Changed policy sets that came into force.
@@ -139,6 +161,16 @@ pub struct Metrics {
     pub issue: Histogram,
     /// From the request to the durable rule.
     pub revoke: Histogram,
+}
+
+impl Metrics {
+    /// A drill was held.
+    pub(crate) fn drilled(&self, facts: &DrillFacts) {
+        self.drills.one();
+        self.drill_silent.set(facts.silent);
+        let last = facts.last_us.max(facts.introspect_us);
+        self.drill_micros.set(last.unwrap_or(0));
+    }
 }
 
 #[cfg(test)]

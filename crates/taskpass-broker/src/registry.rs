@@ -1,11 +1,14 @@
 //! Changing and reading the registry. Every change is one commit with its entry.
 
 mod apply;
+mod approval;
 mod check;
 mod diff;
 mod fault;
+mod rise;
 
 use taskpass_core::audit::{Entry, EntryKind, Outcome};
+use taskpass_core::promotion::Proposal;
 use taskpass_core::registry::{
     Registry, Role, Row, RowKey, State, System, Versioned, Widening, widening,
 };
@@ -24,6 +27,8 @@ pub(crate) use check::with_state;
 pub use diff::FieldChange;
 pub use fault::Fault;
 pub(crate) use fault::summary;
+pub(crate) use rise::untimely;
+pub use rise::{ChangeRules, Grounds, PromotionRule, Statement, Vouched};
 
 /// What to resume.
 #[derive(Debug, Clone)]
@@ -41,6 +46,28 @@ pub struct Written {
     pub row: Versioned<Row>,
     /// The version of the registry that this made.
     pub registry_version: u64,
+}
+
+/// What is to replace an entry.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The entry as it is to be; its name says which one.
+    pub row: Row,
+    /// The version that was read.
+    pub expected: u64,
+    /// Why; required if something is widened.
+    pub reason: String,
+    /// On what a stage is to rise.
+    pub grounds: Grounds,
+}
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub enum Updated {
+    /// It is written.
+    Written(Box<Written>),
+    /// It waits for another operator.
+    Waits(Box<Proposal>),
 }
 
 impl std::ops::Deref for Written {
@@ -72,17 +99,24 @@ impl Broker {
         .await
     }
 
-    /// Replaces an entry, if it still has the version that the caller read.
-    pub async fn update(
-        &self,
-        caller: &Standing,
-        row: Row,
-        expected: u64,
-        reason: &str,
-    ) -> Result<Written, Error> {
-        let words = check::why(&self.registry.load(), &row, reason);
+    /// Replaces an entry, if it still has the version that the caller read. Where a second operator has
+    /// to approve that, it waits instead.
+    pub async fn replace(&self, caller: &Standing, update: &Update) -> Result<Updated, Error> {
+        let Update {
+            row,
+            expected,
+            reason,
+            grounds,
+        } = update;
+        let expected = *expected;
+        let words = check::why(&self.registry.load(), row, reason);
         check_reason(if reason.is_empty() { "updated" } else { reason })?;
-        self.change(
+        if let Some(promotion) = self.needs_second(update)? {
+            let proposed = self.propose(caller, update, promotion).await?;
+            return Ok(Updated::Waits(Box::new(proposed)));
+        }
+        self.change_on(
+            grounds,
             caller,
             (Verb::Update, row.key()),
             &words,
@@ -107,6 +141,7 @@ impl Broker {
             },
         )
         .await
+        .map(|written| Updated::Written(Box::new(written)))
     }
 
     /// Reads an entry.
@@ -191,8 +226,9 @@ impl Broker {
             State::Suspended => Verb::Suspend,
             State::Retired => Verb::Retire,
         };
+        let nothing = Grounds::Nothing;
         self.change_in(
-            urgent,
+            (!urgent).then_some(&nothing),
             caller,
             (verb, key.clone()),
             reason,
@@ -220,32 +256,47 @@ impl Broker {
         reason: &str,
         next: impl Fn(&Registry, taskpass_core::Timestamp) -> Result<Row, Error>,
     ) -> Result<Written, Error> {
-        self.change_in(false, caller, what, reason, next).await
+        self.change_on(&Grounds::Nothing, caller, what, reason, next)
+            .await
+    }
+
+    async fn change_on(
+        &self,
+        grounds: &Grounds,
+        caller: &Standing,
+        what: (Verb, RowKey),
+        reason: &str,
+        next: impl Fn(&Registry, taskpass_core::Timestamp) -> Result<Row, Error>,
+    ) -> Result<Written, Error> {
+        self.change_in(Some(grounds), caller, what, reason, next)
+            .await
     }
 
     /// Makes one change: computes the row from the registry as it is, commits it under the versions
     /// that this read, and does it again if somebody was faster. An urgent one, which takes something
-    /// away, overtakes the rest and does not ask whether the clock is trusted.
+    /// away and so has no grounds, overtakes the rest and does not ask whether the clock is trusted.
     async fn change_in(
         &self,
-        urgent: bool,
+        grounds: Option<&Grounds>,
         caller: &Standing,
         (verb, key): (Verb, RowKey),
         reason: &str,
         next: impl Fn(&Registry, taskpass_core::Timestamp) -> Result<Row, Error>,
     ) -> Result<Written, Error> {
         for _ in 0..ATTEMPTS {
-            let (now, lane) = if urgent {
-                (self.background_now(), Lane::Urgent)
-            } else {
-                (self.clock.safe_now()?, Lane::Normal)
+            let (now, lane) = match grounds {
+                None => (self.background_now(), Lane::Urgent),
+                Some(_) => (self.clock.safe_now()?, Lane::Normal),
             };
             let registry = self.registry.load_full();
             let row = next(&registry, now)?;
+            let nothing = Grounds::Nothing;
+            let promotion = self.rise_alone(&registry, &row, grounds.unwrap_or(&nothing), now)?;
             let caller = &self
                 .let_write(caller, verb, &registry, &row, reason, now)
                 .await?;
-            let entry = self.change_entry(caller, &registry, &row, reason, now);
+            let mut entry = self.change_entry(caller, &registry, &row, reason, now);
+            entry.promotion = promotion;
             let mut commit = Commit::new(now).in_lane(lane);
             commit.guards = guards(&registry, &row);
             commit.guards.extend(caller.decided_by());

@@ -184,6 +184,15 @@ pub async fn secure(restoring: &Restoring<'_>) -> Result<Secured, RestoreError> 
             key: MetaKey::Restored,
             value: mark.to_bytes(),
         })
+        // What waited for a second operator may have been rejected since.
+        .change(Change::PutMeta {
+            key: MetaKey::Proposals,
+            value: taskpass_store::proposals_value(&[]),
+        })
+        .change(Change::PutMeta {
+            key: MetaKey::PolicyApprovals,
+            value: taskpass_store::policy_approvals_value(&[]),
+        })
         // What the mirror has is not logged twice.
         .change(Change::Archived {
             ids: mirror.map(|mirror| mirror.ids).unwrap_or_default(),

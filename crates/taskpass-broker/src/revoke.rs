@@ -74,6 +74,8 @@ pub struct Revoked {
     pub suspended: Vec<RowKey>,
     /// When.
     pub at: Timestamp,
+    /// The entry that records it; of a dry run, none does.
+    pub entry: DecisionId,
 }
 
 impl Broker {
@@ -106,6 +108,7 @@ impl Broker {
                     live,
                     suspended,
                     at: now,
+                    entry: id,
                 });
             }
             let keys_change = plan.keys_change;
@@ -126,6 +129,7 @@ impl Broker {
                         live,
                         suspended,
                         at: now,
+                        entry: id,
                     });
                 }
                 Err(Attempt::Again) => self.read_again().await?,

@@ -21,8 +21,9 @@ use taskpass_policy::{Engine, PolicySet};
 use taskpass_store::{Batched, Birth, Options, RedbBackend, Store, redb_store};
 
 use crate::{
-    Broker, CertificateRequest, Deps, Error, IssuedCertificate, IssuedToken, Limits, Presented,
-    Revoke, RevokeWhat, Revoked, Standing, StartRequest, TokenRequest,
+    Broker, CertificateRequest, ChangeRules, Deps, Error, Grounds, IssuedCertificate, IssuedToken,
+    Limits, OpenError, Presented, PromotionRule, Revoke, RevokeWhat, Revoked, Standing,
+    StartRequest, TokenRequest, Update, Updated, Written,
 };
 
 pub(crate) const LEDGER: &str = "https://ledger.example";
@@ -35,6 +36,15 @@ pub(crate) struct TestBroker {
     pub(crate) store: Arc<Batched<RedbBackend>>,
     pub(crate) clock: ManualClock,
     pub(crate) rng: Arc<dyn Rng>,
+}
+
+/// How many random cases a model runs: more, or fewer, by `TASKPASS_TEST_CASES`.
+#[expect(clippy::disallowed_methods, reason = "a test's own knob")]
+pub(crate) fn cases(usually: u32) -> u32 {
+    std::env::var("TASKPASS_TEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(usually)
 }
 
 fn scopes(target: &str, names: &[&str]) -> BTreeSet<ScopeRef> {
@@ -177,6 +187,24 @@ impl TestBroker {
         self.broker = open(&self.store, &self.clock, &self.rng).await;
     }
 
+    /// The same store under a broker that asks for this before the registry changes.
+    pub(crate) async fn reopen_with(&mut self, changes: ChangeRules) {
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
+        self.broker = open_with(store, &self.clock, &self.rng, changes).await;
+    }
+
+    /// A broker on the same store, by other policies; or why there is none.
+    pub(crate) async fn open_under(
+        &self,
+        policies: PolicySet,
+        changes: ChangeRules,
+    ) -> Result<Arc<Broker>, OpenError> {
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
+        let mut deps = deps(store, &self.clock, &self.rng, changes);
+        deps.policy = Engine::new(policies);
+        Broker::open(deps).await
+    }
+
     /// Moves the clock second by second, as the background looks for tasks whose process is gone;
     /// how many ended.
     pub(crate) async fn sweep_for(&self, seconds: u64) -> usize {
@@ -304,22 +332,69 @@ async fn open(
     open_on(Arc::clone(store) as Arc<dyn Store>, clock, rng).await
 }
 
-/// A broker on any store.
+/// A broker on any store, where stages rise without grounds: what is tested is mostly something else.
 pub(crate) async fn open_on(
     store: Arc<dyn Store>,
     clock: &ManualClock,
     rng: &Arc<dyn Rng>,
 ) -> Arc<Broker> {
-    Broker::open(Deps {
+    let changes = ChangeRules {
+        promotion: PromotionRule::Open,
+        ..ChangeRules::default()
+    };
+    open_with(store, clock, rng, changes).await
+}
+
+async fn open_with(
+    store: Arc<dyn Store>,
+    clock: &ManualClock,
+    rng: &Arc<dyn Rng>,
+    changes: ChangeRules,
+) -> Arc<Broker> {
+    Broker::open(deps(store, clock, rng, changes))
+        .await
+        .unwrap()
+}
+
+fn deps(
+    store: Arc<dyn Store>,
+    clock: &ManualClock,
+    rng: &Arc<dyn Rng>,
+    changes: ChangeRules,
+) -> Deps {
+    Deps {
         store,
         policy: Engine::new(PolicySet::shipped().unwrap()),
         kek: KeyEncryptionKey::from_bytes(KEK),
         clock: Arc::new(clock.clone()),
         rng: Arc::clone(rng),
-        limits: Limits::default(),
-    })
-    .await
-    .unwrap()
+        limits: Limits {
+            changes,
+            ..Limits::default()
+        },
+    }
+}
+
+impl Broker {
+    /// Replaces an entry without saying on what a stage should rise.
+    pub(crate) async fn update(
+        &self,
+        caller: &Standing,
+        row: Row,
+        expected: u64,
+        reason: &str,
+    ) -> Result<Written, Error> {
+        let update = Update {
+            row,
+            expected,
+            reason: reason.to_owned(),
+            grounds: Grounds::Nothing,
+        };
+        match self.replace(caller, &update).await? {
+            Updated::Written(written) => Ok(*written),
+            Updated::Waits(proposal) => panic!("it waits: {proposal:?}"),
+        }
+    }
 }
 
 fn standing(caller: Caller) -> Standing {

@@ -10,6 +10,7 @@ mod delegate;
 mod keep_alive;
 mod renewing;
 mod retry;
+mod used;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub use delegate::Delegated;
 pub use keep_alive::{KeepAlive, Liveness};
 pub use renewing::{Credentials, Renewal, Renewed, Renewing, Wanted};
 use retry::once_more;
+pub use used::{Said, Use};
 
 /// An agent's call did not succeed.
 #[derive(Debug, thiserror::Error)]

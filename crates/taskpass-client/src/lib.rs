@@ -38,7 +38,7 @@ mod testing;
 mod wire;
 
 pub use agent::{Agent, AgentError, Certificate, Delegated, Task, Token};
-pub use agent::{Credentials, KeepAlive, Liveness, Renewal, Renewed, Renewing, Wanted};
+pub use agent::{Credentials, KeepAlive, Liveness, Renewal, Renewed, Renewing, Said, Use, Wanted};
 pub use connect::{ConnectError, connect, connect_feed, connect_presenting};
 pub use connection::Connection;
 pub use enrol::{EnrolError, Enrolled, enrol, renew, renew_in};

@@ -12,6 +12,14 @@ pub(crate) fn duration(value: Duration) -> prost_types::Duration {
     }
 }
 
+/// An instant as protobuf has it.
+pub(crate) fn instant(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: i64::try_from(at.secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(at.millis() % 1000).unwrap_or(0) * 1_000_000,
+    }
+}
+
 /// An instant; `None` if it is absent, before the epoch or no instant at all.
 pub(crate) fn timestamp(value: Option<prost_types::Timestamp>) -> Option<Timestamp> {
     let value = value?;

@@ -4,7 +4,9 @@
 //! holds a token, a key or an enrolment secret: those appear as ids and SHA-256. Its form is
 //! documented in `docs/AUDIT_LOG.md`, and as a JSON Schema in `docs/audit-entry.schema.json`.
 
+mod drill;
 mod facts;
+mod uses;
 
 use serde::Serialize;
 
@@ -12,15 +14,21 @@ use crate::access::words;
 use crate::id::{DecisionId, TaskId};
 use crate::identity::Principal;
 use crate::name::{AgentName, OwnerName};
+use crate::promotion::PromotionFacts;
 use crate::registry::Widening;
 use crate::scope::TargetUri;
 use crate::task::{Ancestor, Task};
 use crate::time::Timestamp;
 use crate::ttl::Clamp;
 
+pub use drill::{DrillFacts, micros};
 pub use facts::{
     Asked, Attestation, Cause, CredentialFacts, DecisionFacts, EnrolmentFacts, Granted,
     IdentityFacts, LogFacts, MAX_POLICIES, RevocationFacts,
+};
+pub use uses::{
+    CoverageFacts, MAX_ACTION_LEN, MAX_RESOURCE_LEN, MAX_USE_ITEMS, UseFacts, UseItem, UseOutcome,
+    UsedBy,
 };
 
 /// The version of the entry's form.
@@ -42,8 +50,12 @@ words!(
     Token => "credential.token",
     /// A certificate was issued, or denied.
     Certificate => "credential.certificate",
+    /// Credentials were used, or of some time it is known what they were used for.
+    Use => "use",
     /// A revocation.
     Revoke => "revocation",
+    /// A drill of the kill switch was measured.
+    Drill => "drill",
     /// An enrolment token was made.
     EnrolmentToken => "enrolment.token",
     /// A principal enrolled, or was not let.
@@ -54,6 +66,8 @@ words!(
     Theft => "identity.theft",
     /// The registry changed.
     Registry => "registry",
+    /// A change waits for a second operator, or does not wait any more.
+    Approval => "approval",
     /// A key was made or changed its state.
     Key => "key",
     /// A policy set came into force.
@@ -141,9 +155,18 @@ pub struct Entry {
     /// The credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialFacts>,
+    /// What the credential was used for.
+    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
+    pub used: Option<UseFacts>,
+    /// Of which time a verifier reports what it saw at the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<CoverageFacts>,
     /// The revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<RevocationFacts>,
+    /// How long it took until everybody refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillFacts>,
     /// The enrolment token that was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enrolment: Option<EnrolmentFacts>,
@@ -165,6 +188,9 @@ pub struct Entry {
     /// What a change of the registry lets somebody have or do who could not before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub widened: Vec<Widening>,
+    /// By what an agent's stage rose, or is to rise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotionFacts>,
     /// How many: denials that were counted, credentials that were removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
@@ -203,7 +229,10 @@ impl Entry {
             clamped_by: None,
             decision: None,
             credential: None,
+            used: None,
+            coverage: None,
             revocation: None,
+            drill: None,
             enrolment: None,
             identity: None,
             log: None,
@@ -211,6 +240,7 @@ impl Entry {
             version: None,
             state: None,
             widened: Vec::new(),
+            promotion: None,
             count: None,
             cause: None,
             reason: None,

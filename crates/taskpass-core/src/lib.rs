@@ -14,6 +14,7 @@
 //! | [`access`] | what a scope does, how far an agent is trusted, how risky a target is |
 //! | [`ttl`] | lifetimes, their hard maxima, and what clamped one |
 //! | [`registry`] | owners, agents, targets, operators, verifiers |
+//! | [`promotion`] | what lets an agent's stage rise, and what waits for a second operator |
 //! | [`task`], [`credential`] | the two things a broker keeps for a while |
 //! | [`grant`] | decisions, and the only proof that one was made |
 //! | [`caller`], [`verb`] | who authenticated a request, and what operators do |
@@ -22,12 +23,14 @@
 //! | [`key`] | the life of a signing key |
 //! | [`listing`] | places on the published lists of what was revoked |
 //! | [`audit`] | entries of the audit trail |
+//! | [`coverage`] | how far verifiers have reported what credentials are used for |
 //! | [`secret`] | text that must not be shown |
 
 pub mod access;
 pub mod audit;
 pub mod base32;
 pub mod caller;
+pub mod coverage;
 pub mod credential;
 pub mod enrolment;
 pub mod grant;
@@ -36,6 +39,7 @@ pub mod identity;
 pub mod key;
 pub mod listing;
 pub mod name;
+pub mod promotion;
 pub mod rate;
 pub mod registry;
 pub mod revocation;

@@ -1,14 +1,14 @@
-//! How fast somebody may go: a bucket of one second's worth that refills steadily.
+//! How fast somebody may go: a bucket of one second's worth, or of another time's, that refills steadily.
 //!
 //! Pure: the monotonic time is handed in. What a bucket has left is kept as the instant at which it
 //! will be full again, so a full one needs no entry, and the number of entries never exceeds the
-//! number of those who did something within the last second or so.
+//! number of those who did something within that time or so.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-/// What a bucket holds, as the time in which it refills.
+/// What a bucket holds where nothing else is said, as the time in which it refills.
 const BURST: Duration = Duration::from_secs(1);
 /// How often full buckets are forgotten.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -27,19 +27,28 @@ pub struct TooFast {
 pub struct Paces<K> {
     full_at: HashMap<K, Duration>,
     sweep_at: Duration,
+    burst: Duration,
 }
 
 impl<K> Default for Paces<K> {
     fn default() -> Self {
+        Self::within(BURST)
+    }
+}
+
+impl<K> Paces<K> {
+    /// Buckets whose rates are those of `time`, and which hold as much.
+    pub fn within(time: Duration) -> Self {
         Self {
             full_at: HashMap::new(),
             sweep_at: Duration::ZERO,
+            burst: time,
         }
     }
 }
 
 impl<K: Eq + Hash + Clone> Paces<K> {
-    /// Takes `n` from every bucket of `wanted`, each with its rate a second, or nothing from any.
+    /// Takes `n` from every bucket of `wanted`, each with its rate in the time, or nothing from any.
     /// More than a bucket can hold is as much as it can hold.
     pub fn take(&mut self, wanted: &[(K, u32)], n: u32, now: Duration) -> Result<(), TooFast> {
         if now >= self.sweep_at {
@@ -48,12 +57,12 @@ impl<K: Eq + Hash + Clone> Paces<K> {
         }
         let mut taken = Vec::with_capacity(wanted.len());
         for (which, (key, rate)) in wanted.iter().enumerate() {
-            let Some(each) = BURST.checked_div(*rate) else {
+            let Some(each) = self.burst.checked_div(*rate) else {
                 return Err(TooFast { which, wait: None });
             };
             let full_at = self.full_at.get(key).copied().unwrap_or(now).max(now);
             let after = full_at.saturating_add(each.saturating_mul(n.min(*rate)));
-            let allowed = now.saturating_add(BURST);
+            let allowed = now.saturating_add(self.burst);
             if after > allowed {
                 let wait = Some(after.saturating_sub(allowed));
                 return Err(TooFast { which, wait });
@@ -108,6 +117,18 @@ mod tests {
         // A batch larger than the bucket passes when the bucket is full, and empties it.
         assert_eq!(take(256, ms(10_000)), Ok(()));
         assert_eq!(take(1, ms(10_000)), refused(100));
+    }
+
+    #[test]
+    fn a_minute_s_worth_at_once_and_then_steadily() {
+        let mut paces = Paces::within(Duration::from_mins(1));
+        let mut take = |n, now| paces.take(&[("a", 120)], n, now);
+        assert_eq!(take(100, ms(0)), Ok(()));
+        assert_eq!(take(20, ms(0)), Ok(()));
+        let wait = take(10, ms(1_000)).unwrap_err().wait;
+        assert_eq!(wait, Some(ms(4_000)));
+        assert_eq!(take(10, ms(5_000)), Ok(()));
+        assert_eq!(take(500, ms(65_000)), Ok(()));
     }
 
     #[test]

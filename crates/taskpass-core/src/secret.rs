@@ -64,6 +64,11 @@ impl Sha256 {
         data_encoding::BASE64URL_NOPAD.encode(&self.0)
     }
 
+    /// Reads lower-case hexadecimal, as it prints.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        Self::from_slice(&data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?)
+    }
+
     /// Reads what [`base64url`](Self::base64url) wrote.
     pub fn from_base64url(text: &str) -> Option<Self> {
         Self::from_slice(

@@ -158,15 +158,16 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until a test moves it; clones share the time.
-#[cfg(any(test, feature = "test-util"))]
+/// A clock that stands still until it is moved, for simulations and tests; clones share the time.
+///
+/// Whoever hands it to a broker decides what time it is: nothing that is issued under it is to be
+/// trusted. What is simulated ends with the process that simulated it.
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     wall: std::sync::Arc<std::sync::atomic::AtomicU64>,
     monotonic: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
-#[cfg(any(test, feature = "test-util"))]
 impl ManualClock {
     /// A clock that shows `start`.
     pub fn new(start: Timestamp) -> Self {
@@ -186,13 +187,13 @@ impl ManualClock {
     }
 
     /// Moves the wall clock alone, as a bad time server would.
+    #[cfg(any(test, feature = "test-util"))]
     pub fn jump_to(&self, wall: Timestamp) {
         self.wall
             .store(wall.millis(), std::sync::atomic::Ordering::SeqCst);
     }
 }
 
-#[cfg(any(test, feature = "test-util"))]
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.wall.load(std::sync::atomic::Ordering::SeqCst))

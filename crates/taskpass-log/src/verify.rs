@@ -82,7 +82,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A tile does not hold what follows from the entries.
-    #[error("hash {item} of level {level}, in {path}, is {found}, expected {expected}")]
+    #[error("{}", differs(path, *level, *item, expected, found))]
     Hash {
         /// The file.
         path: String,
@@ -119,6 +119,15 @@ pub enum VerifyError {
         /// Its path in the log's folder.
         path: String,
     },
+}
+
+/// Where entries and tiles part: at the lowest level the hash is of one entry, which is named.
+fn differs(path: &str, level: u8, item: u64, expected: &Hash, found: &Hash) -> String {
+    let what = match level {
+        0 => format!("entry {item} is not the one that was logged"),
+        _ => format!("hash {item} of level {level} does not follow from the entries"),
+    };
+    format!("{what}: {path} has {found}, the entries give {expected}")
 }
 
 /// Verifies the log in `folder`, signed by one of `keys`, the whole of it; with `since`, also that

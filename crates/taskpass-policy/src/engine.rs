@@ -27,7 +27,8 @@ pub const DEFAULT_DENY: &str = "default-deny";
 
 /// Decides requests by the policy set in force, which can be replaced at any time.
 ///
-/// The same request, asked of the same set in the same minute, is not evaluated twice.
+/// The same request, asked of the same set, is not evaluated twice; of a set that reads the time, in the same
+/// minute.
 pub struct Engine {
     current: ArcSwap<InForce>,
 }
@@ -44,8 +45,8 @@ struct InForce {
 impl InForce {
     fn new(set: PolicySet) -> Self {
         Self {
+            memo: Memo::new(ANSWERS, set.agents_read()),
             set: Arc::new(set),
-            memo: Memo::new(ANSWERS),
         }
     }
 }

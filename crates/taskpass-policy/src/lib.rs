@@ -31,6 +31,7 @@ mod lockout;
 mod operator;
 mod place;
 mod probe;
+mod reads;
 mod request;
 mod set;
 mod shipped;

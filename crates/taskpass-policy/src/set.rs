@@ -5,6 +5,7 @@ use std::fmt;
 use cedar_policy::{EntityTypeName, PrincipalConstraint, Schema};
 use taskpass_core::secret::Sha256;
 
+use crate::reads::Reads;
 use crate::vocabulary::Vocabulary;
 
 /// Policies and the schema they were checked against: every policy is named, valid under Cedar's
@@ -13,6 +14,8 @@ pub struct PolicySet {
     policies: cedar_policy::PolicySet,
     /// Without those that can apply to no agent: Cedar's time grows with the number of policies.
     for_agents: cedar_policy::PolicySet,
+    /// What these read of a context.
+    agents_read: Reads,
     /// Without those that can apply to no operator.
     for_operators: cedar_policy::PolicySet,
     schema: Schema,
@@ -29,8 +32,10 @@ impl PolicySet {
         hash: Sha256,
     ) -> Self {
         let without = |kind: &EntityTypeName| without(&policies, kind);
+        let for_agents = without(&vocabulary.operator);
         Self {
-            for_agents: without(&vocabulary.operator),
+            agents_read: Reads::of(&for_agents),
+            for_agents,
             for_operators: without(&vocabulary.agent),
             policies,
             schema,
@@ -58,6 +63,11 @@ impl PolicySet {
     /// The policies that can apply where an agent asks.
     pub(crate) const fn for_agents(&self) -> &cedar_policy::PolicySet {
         &self.for_agents
+    }
+
+    /// What the policies that can apply where an agent asks read of a context.
+    pub(crate) const fn agents_read(&self) -> Reads {
+        self.agents_read
     }
 
     /// The policies that can apply where an operator acts.

@@ -4,9 +4,13 @@
 //! fields that are not known here. Words stay text: a kind that a newer broker writes is counted, not
 //! refused.
 
+mod uses;
+
 use serde::{Deserialize, Deserializer};
 use taskpass_core::Timestamp;
 use taskpass_core::audit::ENTRY_VERSION;
+
+pub use uses::{Covered, Used, UsedItem};
 
 /// An entry cannot be taken into a report.
 #[derive(Debug, thiserror::Error)]
@@ -81,10 +85,22 @@ pub struct Entry {
     pub subject: Option<String>,
     /// The state of what was changed.
     pub state: Option<String>,
+    /// What a change lets somebody have or do who could not before.
+    #[serde(default)]
+    pub widened: Vec<String>,
     /// How many.
     pub count: Option<u64>,
     /// Why.
     pub reason: Option<String>,
+    /// How a stage rises.
+    pub promotion: Option<Promotion>,
+    /// What a drill measured.
+    pub drill: Option<Drill>,
+    /// What a credential was used for.
+    #[serde(rename = "use")]
+    pub used: Option<Used>,
+    /// Of which time it is known what credentials were used for.
+    pub coverage: Option<Covered>,
 }
 
 /// How a caller proved itself.
@@ -94,6 +110,10 @@ pub struct Attestation {
     pub method: String,
     /// The key, of the methods that have one.
     pub key: Option<String>,
+    /// Who vouched, of a token of another issuer.
+    pub issuer: Option<String>,
+    /// The name in another trust domain.
+    pub spiffe_id: Option<String>,
 }
 
 /// A task above, with its agent.
@@ -127,6 +147,11 @@ pub struct Decision {
     /// Whether it was allowed only because its target is observed.
     #[serde(default)]
     pub would_deny: bool,
+    /// SHA-256 of the policy set.
+    pub policy_set: Option<String>,
+    /// Whether a policy could not be evaluated.
+    #[serde(default)]
+    pub errored: bool,
 }
 
 /// A credential.
@@ -140,6 +165,60 @@ pub struct Credential {
     pub key: Option<String>,
     /// The certificate that a token is bound to.
     pub bound_to: Option<String>,
+}
+
+/// How a stage rises.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Promotion {
+    /// To which stage.
+    pub to: String,
+    /// By what.
+    pub by: String,
+    /// The report, of evidence.
+    pub readiness: Option<ReadinessRef>,
+    /// Who proposed it, where somebody else approved it.
+    pub proposal: Option<ProposalRef>,
+}
+
+/// A readiness report.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ReadinessRef {
+    /// Its SHA-256.
+    pub report: String,
+}
+
+/// A proposal.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ProposalRef {
+    /// Who made it.
+    pub by: String,
+}
+
+/// What a drill of the kill switch measured: from the arrival of the revocation to the refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Drill {
+    /// Verifiers that were connected.
+    #[serde(default)]
+    pub connected: u64,
+    /// How many of these said that they refuse.
+    #[serde(default)]
+    pub confirmed: u64,
+    /// How many said nothing.
+    #[serde(default)]
+    pub silent: u64,
+    /// Until it was on disk, in microseconds.
+    pub commit_us: Option<u64>,
+    /// Until the first verifier refused.
+    pub first_us: Option<u64>,
+    /// Until half of them did.
+    pub p50_us: Option<u64>,
+    /// Until the last did.
+    pub last_us: Option<u64>,
+    /// Until the broker itself said that it is not valid.
+    pub introspect_us: Option<u64>,
+    /// Whether the time was over before all had answered.
+    #[serde(default)]
+    pub timed_out: bool,
 }
 
 /// A revocation.
@@ -186,6 +265,11 @@ impl Entry {
     /// The name of the agent that called, if an agent did.
     pub fn caller(&self) -> Option<&str> {
         self.actor.as_deref()?.strip_prefix("agent/")
+    }
+
+    /// The name of the verifier that called, if one did.
+    pub fn verifier(&self) -> Option<&str> {
+        self.actor.as_deref()?.strip_prefix("verifier/")
     }
 }
 

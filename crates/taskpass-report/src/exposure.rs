@@ -1,7 +1,7 @@
 //! For how long credentials could be misused: their lives, by how much they outlived their tasks, and
 //! how old they were when somebody revoked them.
 //!
-//! How long it takes from a revocation until verifiers refuse is not in the log, and not in here.
+//! How long it takes from a revocation until verifiers refuse is what drills measure, and not in here.
 
 use std::collections::BTreeMap;
 

@@ -7,14 +7,18 @@
 
 mod agent;
 mod lives;
+mod rises;
 mod rules;
 mod tasks;
+mod trail;
+mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 use taskpass_core::Timestamp;
+use taskpass_core::secret::Sha256;
 
 use crate::entry::Entry;
 use crate::period::Period;
@@ -23,6 +27,9 @@ use tasks::Tasks;
 
 pub use agent::{AgentFacts, Ask, AskKind, Asks, Count, Given};
 pub use lives::{Issued, Life};
+pub use rises::{Drilled, Rise};
+pub use trail::{Tally, Trail};
+pub use uses::{AgentUses, ScopeUses, Uses};
 
 /// Which keys a log was verified by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -32,6 +39,17 @@ pub enum KeysFrom {
     Given,
     /// Those that came with the copy: it fits together, but vouches for itself.
     Copy,
+}
+
+/// A state of a log: what its checkpoint says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogHead {
+    /// Its origin.
+    pub origin: String,
+    /// How many entries it has.
+    pub size: u64,
+    /// The root over these, in hex.
+    pub root: Sha256,
 }
 
 /// What a report rests on: it stands at the head of each.
@@ -49,6 +67,8 @@ pub struct About {
     pub log_last_at: Option<Timestamp>,
     /// By which keys it was verified.
     pub log_keys_from: KeysFrom,
+    /// The state of the newest log, by which another can be compared with it; `None` if it was not said.
+    pub log_head: Option<LogHead>,
     /// The version of the registry; a file has none.
     pub registry_version: Option<u64>,
 }
@@ -66,6 +86,11 @@ pub struct Facts {
     rules: Rules,
     keys: BTreeMap<String, BTreeSet<String>>,
     states: BTreeMap<String, String>,
+    head: Option<LogHead>,
+    rises: BTreeMap<String, Rise>,
+    drill: Option<Drilled>,
+    trail: Trail,
+    uses: Uses,
     words: BTreeSet<Arc<str>>,
 }
 
@@ -83,6 +108,11 @@ impl Facts {
             rules: Rules::default(),
             keys: BTreeMap::new(),
             states: BTreeMap::new(),
+            head: None,
+            rises: BTreeMap::new(),
+            drill: None,
+            trail: Trail::default(),
+            uses: Uses::default(),
             words: BTreeSet::new(),
         }
     }
@@ -102,9 +132,17 @@ impl Facts {
         {
             self.states.insert(subject.clone(), state.clone());
         }
+        if let (Some(rise), Some(agent)) = (Rise::of(entry), &entry.agent) {
+            self.rises.insert(agent.clone(), rise);
+        }
+        self.drill = Drilled::of(entry).or_else(|| self.drill.take());
+        self.trail.add(entry, self.period.has(entry.at));
         if let Some(issued) = Issued::of(entry, |text| interned(&mut self.words, text)) {
             self.issued.push(issued);
         }
+        let task = entry.task.as_deref();
+        let above = task.map_or(&[][..], |task| self.tasks.above(task));
+        self.uses.add(entry, above, self.period);
         self.agent_of(entry);
     }
 
@@ -131,7 +169,8 @@ impl Facts {
 
     fn agent_of(&mut self, entry: &Entry) {
         let in_period = self.period.has(entry.at);
-        if let Some(agent) = &entry.agent {
+        // A use is of its agent as it was when the credential was issued, and says nothing newer of it.
+        if let Some(agent) = entry.agent.as_ref().filter(|_| entry.kind != "use") {
             let facts = self.agents.entry(agent.clone()).or_default();
             facts.add(entry, in_period);
         }
@@ -150,6 +189,11 @@ impl Facts {
         }
     }
 
+    /// Says of which state of the newest log these are the facts.
+    pub fn of_head(&mut self, head: LogHead) {
+        self.head = Some(head);
+    }
+
     /// What a report rests on.
     pub fn about(&self, keys_from: KeysFrom, registry_version: Option<u64>) -> About {
         About {
@@ -159,6 +203,7 @@ impl Facts {
             log_first_at: self.first_at,
             log_last_at: self.last_at,
             log_keys_from: keys_from,
+            log_head: self.head.clone(),
             registry_version,
         }
     }
@@ -186,9 +231,29 @@ impl Facts {
             .map(|(name, facts)| (name.as_str(), facts))
     }
 
+    /// What it says of use.
+    pub const fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
     /// The state that a registry entry, such as `agent invoice-bot`, was last changed to.
     pub fn state(&self, subject: &str) -> Option<&str> {
         self.states.get(subject).map(String::as_str)
+    }
+
+    /// How an agent's stage last rose, in the whole log; `None` if it never did.
+    pub fn rise(&self, agent: &str) -> Option<&Rise> {
+        self.rises.get(agent)
+    }
+
+    /// The last drill of the kill switch, in the whole log.
+    pub const fn last_drill(&self) -> Option<&Drilled> {
+        self.drill.as_ref()
+    }
+
+    /// What happened in the period, over all agents.
+    pub const fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// The keys by which more than one agent proved itself, with these agents.

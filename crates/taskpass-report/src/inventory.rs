@@ -77,6 +77,8 @@ pub struct Row {
     pub credentials: u64,
     /// Refusals in the period.
     pub denials: u64,
+    /// How often verifiers saw a scope of its used in the period; `None` is unknown.
+    pub uses: Option<u64>,
     /// Credentials that it has now.
     pub live_credentials: u64,
     /// What is wrong.
@@ -136,6 +138,7 @@ fn row(facts: &Facts, registry: &Registry, agent: &Agent, live_credentials: u64)
         tasks: of(|a| a.tasks),
         credentials: of(|a| a.tokens.saturating_add(a.certificates)),
         denials: of(|a| a.denials),
+        uses: uses(facts, &agent.name),
         live_credentials,
         faults: if state.as_deref() == Some("retired") {
             Vec::new()
@@ -144,6 +147,16 @@ fn row(facts: &Facts, registry: &Registry, agent: &Agent, live_credentials: u64)
         },
         state,
     }
+}
+
+/// How often verifiers saw that its scopes were used. That they saw nothing is not said here: it is known
+/// of single targets, in the report on least privilege.
+fn uses(facts: &Facts, agent: &str) -> Option<u64> {
+    let scopes = facts.uses().agent(agent)?.scopes.values();
+    let seen = scopes
+        .map(|scope| scope.own.count)
+        .fold(0, u64::saturating_add);
+    Some(seen).filter(|seen| *seen > 0)
 }
 
 /// The state that the registry says, or else the one that the log last had.

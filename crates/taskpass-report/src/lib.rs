@@ -9,6 +9,8 @@
 //! | [`inventory`] | which agents are there, whose are they, what is wrong with them |
 //! | [`least_privilege`] | what each agent may have, and what it was granted |
 //! | [`exposure`] | for how long credentials lived, and outlived their tasks |
+//! | [`readiness`] | whether an agent may go to a stage, or stay at it |
+//! | [`evidence`] | what was measured for each control of a framework |
 //! | [`siem`] | single entries in the forms that other systems read |
 //! | [`sheet`] | each of them as tables and charts; as CSV and as one HTML page |
 //!
@@ -18,12 +20,14 @@
 //! This crate reads no files and verifies nothing: whoever hands it entries has verified them.
 
 pub mod entry;
+pub mod evidence;
 pub mod exposure;
 pub mod facts;
 pub mod histogram;
 pub mod inventory;
 pub mod least_privilege;
 pub mod period;
+pub mod readiness;
 pub mod registry;
 pub mod sheet;
 pub mod siem;

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use taskpass_core::Timestamp;
 use taskpass_core::access::{Access, Risk, Stage};
 
+use crate::least_privilege::Permits;
+
 /// Everything that is registered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
@@ -19,6 +21,10 @@ pub struct Registry {
     pub agents: Vec<Agent>,
     /// Targets.
     pub targets: Vec<Target>,
+    /// What the policies say to it; `None` if they were not asked.
+    pub permits: Option<Permits>,
+    /// Verifiers; `None` if that is not known.
+    pub verifiers: Option<Vec<Verifier>>,
 }
 
 /// An owner.
@@ -53,6 +59,17 @@ pub struct Agent {
     pub created_at: Option<Timestamp>,
     /// Its registered keys, by thumbprint or whole.
     pub keys: Vec<String>,
+}
+
+/// A verifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verifier {
+    /// Its name.
+    pub name: String,
+    /// The URIs of the targets that it verifies for.
+    pub targets: Vec<String>,
+    /// Its state, if that is known.
+    pub state: Option<String>,
 }
 
 /// A target.

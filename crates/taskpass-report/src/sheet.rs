@@ -3,8 +3,11 @@
 //! Values are text as they are; whoever writes a form makes them harmless for it.
 
 pub mod csv;
+mod evidence;
 pub mod html;
 mod make;
+mod readiness;
+mod uses;
 
 use taskpass_core::Timestamp;
 
@@ -76,7 +79,7 @@ fn seconds(seconds: Option<u64>) -> String {
     seconds.map(span).unwrap_or_default()
 }
 
-fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
 }
 

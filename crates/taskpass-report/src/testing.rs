@@ -67,6 +67,46 @@ pub(crate) fn token(at: Timestamp, agent: &str, task: &str, id: &str, scopes: &[
     )
 }
 
+/// What a verifier saw a token of `agent` used for: scope, outcome, how often. An empty scope is none.
+pub(crate) fn used(
+    at: Timestamp,
+    verifier: &str,
+    agent: &str,
+    task: &str,
+    items: &[(&str, &str, u64)],
+) -> Value {
+    let items: Vec<_> = items
+        .iter()
+        .map(|(scope, outcome, count)| {
+            let mut item =
+                json!({"outcome": outcome, "count": count, "first_at": at, "last_at": at});
+            if !scope.is_empty() {
+                item["scope"] = json!(scope);
+            }
+            item
+        })
+        .collect();
+    entry(
+        at,
+        "use",
+        "done",
+        json!({"actor": format!("verifier/{verifier}"), "agent": agent, "owner": "team",
+               "task": task, "target": API, "credential": {"kind": "token", "id": "C"},
+               "use": {"by": "verifier", "items": items}}),
+    )
+}
+
+/// That a verifier reported everything between two moments, but for what it lost.
+pub(crate) fn covered(verifier: &str, from: Timestamp, until: Timestamp, lost: u64) -> Value {
+    entry(
+        until,
+        "use",
+        "done",
+        json!({"actor": format!("verifier/{verifier}"), "target": API,
+               "coverage": {"from": from, "until": until, "lost": lost, "unknown": 0}}),
+    )
+}
+
 pub(crate) fn revoked(at: Timestamp, selector: &str, value: &str) -> Value {
     entry(
         at,
@@ -124,5 +164,7 @@ pub(crate) fn registry(agents: Vec<Agent>) -> Registry {
             state: Some("active".to_owned()),
             scopes,
         }],
+        permits: None,
+        verifiers: None,
     }
 }

@@ -95,6 +95,10 @@ pub const TABLE: &[Access] = &[
     operators("/taskpass.v1.RegistryService/Resume", ADMIN),
     reserved(operators("/taskpass.v1.RegistryService/Retire", ADMIN)),
     operators("/taskpass.v1.RegistryService/Apply", ADMIN),
+    operators("/taskpass.v1.ApprovalService/ListProposals", READ),
+    operators("/taskpass.v1.ApprovalService/Approve", ADMIN),
+    operators("/taskpass.v1.ApprovalService/Reject", ADMIN),
+    operators("/taskpass.v1.ApprovalService/ApprovePolicy", ADMIN),
     operators("/taskpass.v1.EnrolmentService/CreateEnrolmentToken", ADMIN),
     anyone("/taskpass.v1.EnrolmentService/Enrol"),
     Access {
@@ -115,7 +119,17 @@ pub const TABLE: &[Access] = &[
     reserved(operators("/taskpass.v1.RevocationService/Revoke", RESPOND)),
     operators("/taskpass.v1.RevocationService/List", READ),
     reserved(verifiers("/taskpass.v1.RevocationService/WatchRevocations")),
+    // In the lane of what they measure: load is when it matters.
+    reserved(operators("/taskpass.v1.RevocationService/Drill", RESPOND)),
+    reserved(Access {
+        operators: NONE,
+        ..verifiers("/taskpass.v1.RevocationService/Confirm")
+    }),
     verifiers("/taskpass.v1.VerificationService/Introspect"),
+    Access {
+        verifiers: true,
+        ..agents("/taskpass.v1.VerificationService/ReportUse", NONE)
+    },
     operators("/taskpass.v1.KeyService/List", READ),
     operators("/taskpass.v1.KeyService/Rotate", ADMIN),
     reserved(operators("/taskpass.v1.KeyService/Taint", ADMIN)),

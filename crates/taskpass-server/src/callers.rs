@@ -103,6 +103,11 @@ impl Callers {
         Ok(place)
     }
 
+    /// Whether there is no room at this moment, whoever calls.
+    pub(crate) fn is_full(&self) -> bool {
+        self.room.available_permits() == 0
+    }
+
     fn pace(&self, caller: &Principal, requests: u32) -> Result<(), LimitReached> {
         let rate = self.limits.requests_per_second;
         let now = self.clock.monotonic();

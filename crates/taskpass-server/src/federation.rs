@@ -105,6 +105,16 @@ impl Federation {
         })
     }
 
+    /// Whether tokens of other issuers are believed at all.
+    pub(crate) const fn believes_tokens(&self) -> bool {
+        !self.issuers.is_empty()
+    }
+
+    /// Whether a request brings what may be such a token.
+    pub(crate) fn is_brought(&self, headers: &HeaderMap) -> bool {
+        self.believes_tokens() && headers.contains_key(header::AUTHORIZATION)
+    }
+
     /// What a request's metadata proves, if it brings a bearer token and there are issuers to believe.
     /// `has_certificate`: whether its connection proved something already.
     pub(crate) async fn bearer(
@@ -112,7 +122,7 @@ impl Federation {
         headers: &HeaderMap,
         has_certificate: bool,
     ) -> Result<Option<Proved>, Error> {
-        if self.issuers.is_empty() || !headers.contains_key(header::AUTHORIZATION) {
+        if !self.is_brought(headers) {
             return Ok(None);
         }
         if has_certificate {

@@ -1,45 +1,55 @@
 //! The gate: before any handler runs, the table and the broker are asked.
 //!
-//! For each request: the method is in the table; a token of another issuer, if it brings one, is good; the message is there, whole; the caller's identity, if
-//! it has one, is accepted at this moment; the table admits this kind of caller; there is room. Handlers find the caller's
-//! [`Standing`] in the request and never ask again, except for streams, which ask every second.
+//! For each request: the method is in the table; a token of another issuer, if it brings one, is good; who proved
+//! nothing calls what needs no identity; the message is there, whole; the caller's identity, if it has one, is
+//! accepted at this moment; the table admits this kind of caller; there is room; policies permit what an operator
+//! calls. Handlers find the caller's [`Standing`] in the request and never ask again, except for streams, which ask
+//! every second.
+
+mod body;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use taskpass_broker::federation::AttestationRefusal;
+use taskpass_broker::metrics::Count;
 use taskpass_broker::{Broker, Error, Proved, Standing};
 use taskpass_core::caller::Caller;
 use taskpass_core::identity::Principal;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceExt as _};
 
-use crate::accept::Known;
+use crate::accept::{Known, Where};
 use crate::access::{self, Access, Asked};
 use crate::callers::{Callers, Place, Streaming};
 use crate::federation::Federation;
 use crate::status;
 
-/// How long a request's body may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body of a caller without an identity: an enrolment token and a CSR.
 const ANONYMOUS_BYTES: usize = 16 * 1024;
 /// The methods of health.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 /// Where an earlier key of an identity is heard too, for it to be noticed.
 const RENEWAL: &str = "/taskpass.v1.EnrolmentService/RenewIdentity";
+pub(crate) use body::Room;
+
 /// Requests at one time of callers without an identity.
 pub(crate) const ANONYMOUS_ROOM: usize = 64;
+/// The same on one connection.
+const STRANGERS_STREAMS: u32 = 8;
+/// The same where it may turn out, request by request, to be somebody whom a token of another issuer names.
+/// HTTP/2 is told at the beginning, when nobody can know.
+const BEARERS_STREAMS: u32 = 32;
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -56,8 +66,17 @@ pub(crate) struct Shared {
     pub(crate) anonymous_room: Arc<Semaphore>,
     /// The largest message.
     pub(crate) message_bytes: usize,
+    /// What messages may take that are on their way, of callers with an identity and of all others.
+    pub(crate) bodies: Room,
+    pub(crate) strangers_bodies: Room,
     /// Requests that run: stopping waits for them.
     pub(crate) tracker: TaskTracker,
+    /// Where requests are worked on that load may hold up.
+    pub(crate) work: Handle,
+    /// Where operators are heard.
+    pub(crate) operators: Handle,
+    /// Requests that were refused because as many ran as may at one time.
+    pub(crate) refused: Arc<Count>,
 }
 
 /// What a request holds while it runs.
@@ -92,6 +111,17 @@ pub(crate) enum Stranger {
     Local(AttestationRefusal),
 }
 
+impl Stranger {
+    /// How many requests at one time its connection may have. `tokens`: whether a token of another issuer
+    /// would be believed.
+    const fn streams(self, tokens: bool) -> u32 {
+        match self {
+            Self::Nobody if tokens => BEARERS_STREAMS,
+            Self::Nobody | Self::Refused(_) | Self::Local(_) => STRANGERS_STREAMS,
+        }
+    }
+}
+
 impl Gate {
     pub(crate) fn new(shared: Arc<Shared>, proved: Result<Proved, Stranger>) -> Self {
         let (proved, stranger) = match proved {
@@ -117,6 +147,39 @@ impl Gate {
         self.proved.is_some()
     }
 
+    /// Where the connection is served: who proved nothing stays at the door.
+    pub(crate) fn place(&self) -> Where {
+        match self.proved.as_ref().map(|proved| &proved.principal) {
+            None => Where::Door(
+                self.stranger
+                    .streams(self.shared.federation.believes_tokens()),
+            ),
+            Some(Principal::Operator(_)) => Where::On(self.shared.operators.clone()),
+            Some(Principal::Agent(_) | Principal::Verifier(_)) => {
+                Where::On(self.shared.work.clone())
+            }
+        }
+    }
+
+    /// How many requests at one time the connection may have if it stays at the door.
+    pub(crate) fn door(&self) -> Option<u32> {
+        match self.place() {
+            Where::Door(streams) => Some(streams),
+            Where::Here | Where::On(_) => None,
+        }
+    }
+
+    /// Whether there is no room for a request, whatever it brings.
+    fn is_full(&self, row: &Access) -> bool {
+        if is_urgent(row) {
+            return false;
+        }
+        if self.proved.is_none() && row.anyone {
+            return self.shared.anonymous_room.available_permits() == 0;
+        }
+        self.shared.callers.is_full()
+    }
+
     /// Takes what the request itself proves, where its connection proved nothing.
     async fn attest(&mut self, row: &Access, headers: &http::HeaderMap) -> Result<(), Error> {
         // Whoever needs no identity is not stopped by a bad one.
@@ -126,7 +189,16 @@ impl Gate {
         let federation = &self.shared.federation;
         // One that showed something, and is nobody by it, is not let in by another way.
         let shown = self.proved.is_some() || !matches!(self.stranger, Stranger::Nobody);
-        if let Some(proved) = federation.bearer(headers, shown).await? {
+        let proved = if shown || !federation.is_brought(headers) {
+            federation.bearer(headers, shown).await?
+        } else {
+            // Anybody may send what looks like a token: checking its signature is no work for the door.
+            let (federation, headers) = (Arc::clone(federation), headers.clone());
+            let checking = async move { federation.bearer(&headers, shown).await };
+            let checking = AbortOnDropHandle::new(self.shared.work.spawn(checking));
+            checking.await.map_err(Error::internal)??
+        };
+        if let Some(proved) = proved {
             self.known.set();
             self.proved = Some(proved);
         }
@@ -158,7 +230,6 @@ impl Gate {
         };
         match standing {
             Ok(standing) if row.admits(&standing.caller) => {
-                let standing = admit_operator(broker, row, standing)?;
                 request.extensions_mut().insert(standing);
                 request.extensions_mut().insert(proved.clone());
                 Ok(())
@@ -171,6 +242,31 @@ impl Gate {
             Err(_) if row.anyone => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Asks policies about an operator's call, if the table says that they are asked here. That is work, and
+    /// therefore within the caller's share.
+    fn admit_operator(&self, row: &Access, request: &mut Request<Body>) -> Result<(), Error> {
+        let extensions = request.extensions_mut();
+        let standing = extensions.get::<Standing>();
+        if !standing.is_some_and(|it| matches!(it.caller, Caller::Operator(..))) {
+            return Ok(());
+        }
+        let Some(standing) = extensions.remove::<Standing>() else {
+            return Ok(());
+        };
+        let standing = match access::asked(row) {
+            Some(Asked::Here(verb)) => self.shared.broker.admit_operator(standing, verb)?,
+            Some(Asked::There | Asked::Never) => standing,
+            None => {
+                return Err(Error::MethodNotAllowed {
+                    caller: standing.caller.to_string(),
+                    method: row.method.to_owned(),
+                });
+            }
+        };
+        extensions.insert(standing);
+        Ok(())
     }
 
     /// Answers a refusal, once it is recorded. Who has no identity is counted by nobody but the
@@ -206,8 +302,21 @@ impl Gate {
             Ok(row) => row,
             Err(error) => return self.refuse(&method, error).await,
         };
+        // Said before anything is checked or kept: under load, what a refusal costs is taken from
+        // those who are served.
+        if self.is_full(row) {
+            self.shared.refused.one();
+            body::passed_over(request.into_body()).await;
+            return status::of(Error::QueueFull).into_http();
+        }
         if let Err(error) = self.attest(row, request.headers()).await {
             return status::of(error).into_http();
+        }
+        // A message that is not going to be looked at is not waited for.
+        if self.proved.is_none()
+            && let Err(error) = self.admit_stranger(row)
+        {
+            return self.refuse(&method, error).await;
         }
         let mut request = if access::streams_requests(row) {
             request.map(Body::new)
@@ -224,13 +333,21 @@ impl Gate {
             Ok(taken) => taken,
             Err(error) => return status::of(error).into_http(),
         };
+        if let Err(error) = self.admit_operator(row, &mut request) {
+            return self.refuse(&method, error).await;
+        }
         let routes = self.shared.routes.clone();
         // In a task of its own: what has begun to change something ends, whether or not somebody
         // still waits for the answer, so that memory never lags behind what was committed.
-        let running = self.shared.tracker.spawn(async move {
+        let running = async move {
             let _held = held;
             routes.oneshot(request).await
-        });
+        };
+        let running = if is_urgent(row) {
+            self.shared.tracker.spawn(running)
+        } else {
+            self.shared.tracker.spawn_on(running, &self.shared.work)
+        };
         match running.await {
             Ok(Ok(response)) => {
                 let response = status::explain(response);
@@ -288,38 +405,17 @@ impl Gate {
 
     /// The request with its whole body, which must come soon and be small enough.
     async fn whole(&self, request: Request<Incoming>) -> Result<Request<Body>, Error> {
-        let limit = match self.proved {
+        let (limit, room) = match self.proved {
             // Five bytes of framing, and what the message may have.
-            Some(_) => self.shared.message_bytes.saturating_add(5),
-            None => ANONYMOUS_BYTES,
+            Some(_) => (
+                self.shared.message_bytes.saturating_add(5),
+                &self.shared.bodies,
+            ),
+            None => (ANONYMOUS_BYTES, &self.shared.strangers_bodies),
         };
         let (head, body) = request.into_parts();
-        let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect());
-        match collected.await {
-            Ok(Ok(body)) => {
-                let body = Body::new(Full::new(body.to_bytes()));
-                Ok(Request::from_parts(head, body))
-            }
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(Error::MessageTooLarge { limit })
-            }
-            Ok(Err(_)) | Err(_) => Err(Error::field("message", "a whole message, soon")),
-        }
-    }
-}
-
-/// Asks policies about an operator's call, if the table says that they are asked here.
-fn admit_operator(broker: &Broker, row: &Access, standing: Standing) -> Result<Standing, Error> {
-    if !matches!(standing.caller, Caller::Operator(..)) {
-        return Ok(standing);
-    }
-    match access::asked(row) {
-        Some(Asked::Here(verb)) => broker.admit_operator(standing, verb),
-        Some(Asked::There | Asked::Never) => Ok(standing),
-        None => Err(Error::MethodNotAllowed {
-            caller: standing.caller.to_string(),
-            method: row.method.to_owned(),
-        }),
+        let body = body::whole(body, limit, room).await?;
+        Ok(Request::from_parts(head, Body::new(Full::new(body))))
     }
 }
 
@@ -336,6 +432,11 @@ impl Service<Request<Incoming>> for Gate {
         let gate = self.clone();
         Box::pin(async move { Ok(gate.handle(request).await) })
     }
+}
+
+/// Whether load must not hold up a method: health, and what is called to revoke.
+fn is_urgent(row: &Access) -> bool {
+    row.reserved || row.method.starts_with(HEALTH)
 }
 
 /// A method's name as far as one of ours can be long: the caller chose it.
@@ -358,6 +459,21 @@ pub(crate) fn trace_id(headers: &http::HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who showed something that is refused is told so, and is given no more for it; a token is believed
+    /// of who showed nothing.
+    #[test]
+    fn strangers_get_few_streams() {
+        let why = AttestationRefusal::Nobody;
+        for (stranger, without, with) in [
+            (Stranger::Nobody, 8, 32),
+            (Stranger::Refused(why), 8, 8),
+            (Stranger::Local(why), 8, 8),
+        ] {
+            let streams = (stranger.streams(false), stranger.streams(true));
+            assert_eq!(streams, (without, with), "{stranger:?}");
+        }
+    }
 
     #[test]
     fn only_a_well_formed_trace_id_is_taken() {

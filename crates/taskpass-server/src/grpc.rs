@@ -1,6 +1,7 @@
 //! The services: each file parses a request into the domain, calls the broker, and says the answer
 //! in proto. No file here decides anything.
 
+mod approval;
 mod audit;
 mod backup;
 mod convert;
@@ -12,9 +13,10 @@ mod policy;
 mod registry;
 mod revocation;
 mod task;
+mod uses;
 mod verification;
 
-pub use registry::row_of;
+pub use registry::{entry_of, row_of};
 
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ pub(crate) fn routes(
     stop: &CancellationToken,
     health: tonic::service::Routes,
 ) -> Routes {
+    use v1::approval_service_server::ApprovalServiceServer;
     use v1::audit_service_server::AuditServiceServer;
     use v1::backup_service_server::BackupServiceServer;
     use v1::credential_service_server::CredentialServiceServer;
@@ -80,6 +83,7 @@ pub(crate) fn routes(
         .add_service(BackupServiceServer::new(service()).max_decoding_message_size(message_bytes))
         .add_service(PolicyServiceServer::new(service()).max_decoding_message_size(message_bytes))
         .add_service(AuditServiceServer::new(service()).max_decoding_message_size(message_bytes))
+        .add_service(ApprovalServiceServer::new(service()).max_decoding_message_size(message_bytes))
 }
 
 /// Who calls: the gate put it there. Without it nothing is done.

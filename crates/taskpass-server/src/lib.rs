@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `accept`, `tls` | sockets, limits, TLS with client certificates of the Control hierarchy |
+//! | `lanes` | threads for revocation, health and handshakes, which load cannot fill |
 //! | `peer` | what a verified client certificate says |
 //! | `federation` | callers by the word of other issuers, trust domains and the kernel |
 //! | `unix` | gRPC for processes on this machine |
@@ -30,6 +31,7 @@ mod floors;
 mod gate;
 mod grpc;
 mod http;
+mod lanes;
 mod metrics;
 mod oauth;
 mod ops;
@@ -44,7 +46,8 @@ mod unix;
 pub use export::CheckpointExport;
 pub use federation::{FederationError, FederationSettings, JwtIssuer, KeySource, SvidDomain};
 pub use floors::Floors;
-pub use grpc::row_of;
+pub use grpc::{entry_of, row_of};
+pub use peer::proved;
 pub use run::{Listeners, Running, StartError, start, start_with_floors};
 pub use settings::{CallerLimits, HttpTls, Settings, TransportLimits};
 pub use tls::TlsError;

@@ -1,8 +1,11 @@
 //! Metrics in Prometheus' text format. Names and meanings: `docs/METRICS.md`.
 
+mod drill;
+mod page;
+mod uses;
+
 use std::fmt::Write as _;
 
-use taskpass_broker::metrics::Histogram;
 use taskpass_broker::{Broker, Limit};
 use taskpass_core::key::{KeyPurpose, KeyState};
 use taskpass_issuer::rotation;
@@ -10,43 +13,7 @@ use taskpass_issuer::rotation;
 use crate::export::ExportState;
 use crate::oauth::{Counts, Endpoint, OUTCOMES};
 use crate::ops::Health;
-
-struct Page(String);
-
-impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.head(name, "counter", help);
-        let _ = writeln!(self.0, "{name} {value}");
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: u64) {
-        self.head(name, "gauge", help);
-        let _ = writeln!(self.0, "{name} {value}");
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
-        self.head(name, "histogram", help);
-        let (buckets, count, sum) = histogram.read();
-        for (bound, cumulated) in buckets {
-            let _ = writeln!(
-                self.0,
-                "{name}_bucket{{le=\"{}\"}} {cumulated}",
-                seconds(bound)
-            );
-        }
-        let _ = writeln!(self.0, "{name}_bucket{{le=\"+Inf\"}} {count}");
-        let _ = writeln!(self.0, "{name}_sum {}\n{name}_count {count}", seconds(sum));
-    }
-}
-
-fn seconds(micros: u64) -> String {
-    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
-}
+use page::{Page, seconds};
 
 /// The page.
 pub(crate) fn render(health: &Health) -> String {
@@ -54,6 +21,7 @@ pub(crate) fn render(health: &Health) -> String {
     let mut page = Page(String::with_capacity(8 * 1024));
     requests(&mut page, broker);
     ties(&mut page, broker);
+    uses::uses(&mut page, broker);
     store(&mut page, broker);
     limits(&mut page, health);
     oauth(&mut page, &health.oauth);
@@ -227,6 +195,11 @@ fn limits(page: &mut Page, health: &Health) {
         "Connections closed because their address had too many.",
         health.refused_connections.get(),
     );
+    page.counter(
+        "taskpass_requests_refused_total",
+        "Requests refused because as many ran as may at one time.",
+        health.refused_requests.get(),
+    );
 }
 
 fn oauth(page: &mut Page, counts: &Counts) {
@@ -390,10 +363,16 @@ fn feed(page: &mut Page, broker: &Broker) {
         "Rules that the subscriber last looked at has not been told.",
         metrics.feed_lag.get(),
     );
+    drill::drill(page, metrics);
     page.gauge(
         "taskpass_clock_safe",
         "Whether the clock is trusted for issuing: 1 or 0.",
         u64::from(broker.clock_is_safe()),
+    );
+    page.gauge(
+        "taskpass_sealed",
+        "Whether the broker came out of a backup and nobody has unsealed it: 1 or 0.",
+        u64::from(broker.sealed_at().is_some()),
     );
 }
 
@@ -447,6 +426,8 @@ fn rotation(page: &mut Page, broker: &Broker) {
 
 #[cfg(test)]
 mod tests {
+    use taskpass_broker::metrics::Histogram;
+
     use super::*;
 
     #[test]
@@ -469,7 +450,7 @@ mod tests {
     #[test]
     fn every_metric_is_documented() {
         const PREFIX: &str = "taskpass_";
-        let source = include_str!("metrics.rs");
+        let source = [include_str!("metrics.rs"), include_str!("metrics/uses.rs")].concat();
         let documented = include_str!("../../../docs/METRICS.md");
         let names = source
             .split('"')

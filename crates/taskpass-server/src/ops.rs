@@ -24,6 +24,8 @@ pub(crate) struct Health {
     pub(crate) log_failing: AtomicBool,
     /// Connections that were closed because their address had too many.
     pub(crate) refused_connections: Arc<Count>,
+    /// Requests that were refused because as many ran as may at one time.
+    pub(crate) refused_requests: Arc<Count>,
     /// What the OAuth front answered.
     pub(crate) oauth: Arc<Counts>,
     /// How callers proved themselves by the word of others.

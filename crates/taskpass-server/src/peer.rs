@@ -19,8 +19,9 @@ use taskpass_token::task_extension::{self, TaskExtension};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo, X509Certificate};
 
-/// Reads the end-entity certificate of a verified chain.
-pub(crate) fn proved(
+/// Reads the end-entity certificate of a verified chain. Whoever calls it vouches for that: for the
+/// chain, the dates, and that the peer has the key.
+pub fn proved(
     leaf: &CertificateDer<'_>,
     trust_domain: &TrustDomain,
     issuer: &Issuer,

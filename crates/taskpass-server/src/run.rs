@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
-use crate::accept::{Acceptor, Peer, Speaks};
+use crate::accept::{Acceptor, Peer, Placed, Speaks};
 use crate::access::Access;
 use crate::callers::Callers;
 use crate::federation::{Federation, FederationError};
 use crate::floors::Floors;
-use crate::gate::{ANONYMOUS_ROOM, Gate, Shared, Stranger};
+use crate::gate::{ANONYMOUS_ROOM, Gate, Room, Shared, Stranger};
+use crate::lanes::{self, Lanes};
 use crate::ops::Health;
 use crate::settings::{HttpTls, Settings};
 use crate::tls::{ControlTls, FileTls, TlsError};
@@ -58,6 +59,9 @@ pub enum StartError {
     /// A socket does not know its address.
     #[error("a listener has no address")]
     Address(#[source] std::io::Error),
+    /// The threads that are kept free of load could not be started.
+    #[error("the threads for revocation and health could not be started")]
+    Threads(#[source] std::io::Error),
     /// Reflection could not be set up.
     #[error("reflection could not be set up")]
     Reflection(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -86,6 +90,8 @@ pub struct Running {
     reread_policies: Arc<Notify>,
     reread_federation: Arc<Notify>,
     grace: Duration,
+    /// They end with it.
+    _lanes: Lanes,
 }
 
 struct HealthHandle(Arc<Health>);
@@ -129,14 +135,12 @@ async fn start_all(
 ) -> Result<Running, StartError> {
     let (grpc_at, http_at, ops_at) = addresses(&listeners)?;
     let oauth_at = oauth_address(&listeners)?;
+    let lanes = Lanes::start().map_err(StartError::Threads)?;
+    let moved = |listener, to| lanes::moved(listener, to).map_err(StartError::Threads);
+    let grpc_listener = moved(listeners.grpc, lanes.door())?;
+    let ops_listener = moved(listeners.ops, lanes.ops())?;
 
-    // Before anything is signed: a broker that was away for long may have keys that are past their time.
-    if let Err(error) = broker.rotate_due().await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the keys could not be rotated"
-        );
-    }
+    rotate(&broker).await;
     let (federation, control) = trusted(&broker, &clock, &settings)?;
     let http_tls = http_tls(&settings)?;
     let archiver = archiver(&broker, &settings).await?;
@@ -164,8 +168,13 @@ async fn start_all(
         callers: Arc::clone(&callers),
         anonymous_room: Arc::new(Semaphore::new(ANONYMOUS_ROOM)),
         message_bytes: settings.limits.message_bytes,
+        bodies: Room::of_callers(),
+        strangers_bodies: Room::of_strangers(),
         tracker: connections.clone(),
         broker: Arc::clone(&broker),
+        work: lanes.work().clone(),
+        operators: lanes.operators().clone(),
+        refused: Arc::clone(&health.refused_requests),
     });
     if let Some(listener) = listeners.oauth {
         let front = oauth_shared(&health, callers, room, &connections);
@@ -177,30 +186,26 @@ async fn start_all(
         connections
             .spawn(UnixFront::new(unix, clock, Arc::clone(&shared), limits).run(stop.clone()));
     }
-    connections.spawn(serve_grpc(
-        acceptor(listeners.grpc, Speaks::Http2),
+    let serving = serve_grpc(
+        acceptor(grpc_listener, Speaks::Http2),
         Arc::clone(&control),
         shared,
-    ));
+    );
+    connections.spawn_on(serving, lanes.door());
     let public = http::router(Arc::clone(&broker), log, oauth_url(&settings, oauth_at));
-    let reread = Arc::new(Notify::new());
-    if let Some(files) = &http_tls {
-        background.spawn(background::reread(
-            Arc::clone(files),
-            Arc::clone(&reread),
-            background_stop.clone(),
-        ));
-    }
+    let reread = reread(http_tls.as_ref(), &background_stop, &background);
     let reread_federation =
         background::watch_federation(federation, &control, &broker, &background_stop, &background);
     let reread_policies =
         background::watch_policies(&broker, &settings, &background_stop, &background);
     let public_tls = move || http_tls.as_ref().map(|files| files.current());
-    connections
-        .spawn(acceptor(listeners.http, Speaks::Either).run(public_tls, move |_| public.clone()));
+    let public_acceptor = acceptor(listeners.http, Speaks::Either);
+    let public = public_acceptor.run(public_tls, move |_| Placed::here(public.clone()));
+    connections.spawn(public);
     let private = ops::router(Arc::clone(&health));
-    let private_acceptor = acceptor(listeners.ops, Speaks::Either);
-    connections.spawn(private_acceptor.run(|| None, move |_| private.clone()));
+    let private_acceptor = acceptor(ops_listener, Speaks::Either);
+    let private = private_acceptor.run(|| None, move |_| Placed::here(private.clone()));
+    connections.spawn_on(private, lanes.ops());
     background::spawn(
         &health,
         control,
@@ -224,6 +229,7 @@ async fn start_all(
         reread_policies,
         reread_federation,
         grace: settings.limits.grace,
+        _lanes: lanes,
     })
 }
 
@@ -260,6 +266,16 @@ impl Running {
     }
 }
 
+/// Before anything is signed: a broker that was away for long may have keys that are past their time.
+async fn rotate(broker: &Broker) {
+    if let Err(error) = broker.rotate_due().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the keys could not be rotated"
+        );
+    }
+}
+
 fn with_floors(routes: Routes, floors: Option<Floors>) -> (Routes, &'static [Access]) {
     match floors {
         None => (routes, &[]),
@@ -268,6 +284,20 @@ fn with_floors(routes: Routes, floors: Option<Floors>) -> (Routes, &'static [Acc
             (floors.add_to(routes), rows)
         }
     }
+}
+
+/// Reads the public listener's files again as they change, and when told.
+fn reread(
+    files: Option<&Arc<FileTls>>,
+    stop: &CancellationToken,
+    background: &TaskTracker,
+) -> Arc<Notify> {
+    let told = Arc::new(Notify::new());
+    if let Some(files) = files {
+        let (files, told) = (Arc::clone(files), Arc::clone(&told));
+        background.spawn(background::reread(files, told, stop.clone()));
+    }
+    told
 }
 
 /// Whom the broker believes, and the TLS by which callers are known.
@@ -299,6 +329,7 @@ fn health(broker: &Arc<Broker>, federation: &Federation) -> Arc<Health> {
         log_failing: AtomicBool::new(false),
         oauth: Arc::default(),
         refused_connections: Arc::default(),
+        refused_requests: Arc::default(),
         attestations: Arc::clone(&federation.counts),
         export: Arc::default(),
     })
@@ -315,7 +346,9 @@ async fn serve_grpc(acceptor: Acceptor, control: Arc<ControlTls>, shared: Arc<Sh
                     .ok_or(Stranger::Nobody),
             },
         };
-        Gate::new(Arc::clone(&shared), proved).telling(peer.known)
+        let gate = Gate::new(Arc::clone(&shared), proved).telling(peer.known);
+        let at = gate.place();
+        Placed { service: gate, at }
     };
     acceptor.run(move || Some(control.current()), service).await;
 }
@@ -361,10 +394,10 @@ async fn serve_oauth(acceptor: Acceptor, control: Arc<ControlTls>, shared: Arc<o
     let tls = Arc::clone(&control);
     let service = move |peer: Peer| {
         let peer = tls.oauth().peer(&peer.certificates, &shared.broker);
-        router.clone().with_state(oauth::Front {
+        Placed::here(router.clone().with_state(oauth::Front {
             shared: Arc::clone(&shared),
             peer,
-        })
+        }))
     };
     acceptor
         .run(move || Some(control.oauth().config()), service)

@@ -26,6 +26,8 @@ pub struct TransportLimits {
     pub header_bytes: u32,
     /// How often an idle connection is asked whether it lives.
     pub keepalive: Duration,
+    /// How long a connection may stay on which nothing is asked; less where most places are taken.
+    pub idle_timeout: Duration,
     /// How long finishing may take when the server stops.
     pub grace: Duration,
     /// Connections from one address at one listener.
@@ -65,10 +67,11 @@ impl Default for TransportLimits {
             handshakes: 256,
             handshake_timeout: Duration::from_secs(5),
             streams: 256,
-            in_flight: 2048,
+            in_flight: 1024,
             message_bytes: 512 * 1024,
             header_bytes: 16 * 1024,
             keepalive: Duration::from_secs(30),
+            idle_timeout: Duration::from_mins(10),
             grace: Duration::from_secs(10),
             connections_per_address: 1024,
             caller: CallerLimits::default(),

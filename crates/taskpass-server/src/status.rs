@@ -98,7 +98,9 @@ fn code(error: &Error) -> Code {
         Error::MethodNotAllowed { .. }
         | Error::AgentSuspended { .. }
         | Error::CallerSuspended { .. }
+        | Error::ForeignTarget { .. }
         | Error::IdentityConflict
+        | Error::SecondOperatorRequired { .. }
         | Error::PolicyDenied(_)
         | Error::AboveDenied { .. }
         | Error::ScopeExceedsTask { .. }
@@ -109,20 +111,27 @@ fn code(error: &Error) -> Code {
         | Error::BrokerHalted
         | Error::BrokerSealed
         | Error::LastAdmin { .. }
+        | Error::NotDrillable { .. }
         | Error::KeyNotReady { .. }
         | Error::Retired { .. }
+        | Error::NotReady { .. }
         | Error::OwnerNotActive { .. } => Code::FailedPrecondition,
         Error::TaskNotFound { .. }
         | Error::CredentialNotFound { .. }
         | Error::EntryNotFound { .. }
         | Error::LogNotFound { .. }
         | Error::NotLogged { .. }
+        | Error::ProposalNotFound { .. }
         | Error::KeyNotFound { .. } => Code::NotFound,
-        Error::AlreadyRegistered { .. } | Error::IdempotencyKeyReused { .. } => Code::AlreadyExists,
+        Error::AlreadyRegistered { .. }
+        | Error::IdempotencyKeyReused { .. }
+        | Error::AlreadyProposed { .. } => Code::AlreadyExists,
         Error::VersionChanged { .. } | Error::RegistryVersionChanged { .. } => Code::Aborted,
         Error::LimitReached { .. }
         | Error::KeepAliveStreams
+        | Error::DrillNotNow { .. }
         | Error::TooManyChildren { .. }
+        | Error::ProposalsFull
         | Error::QueueFull => Code::ResourceExhausted,
         Error::RetryAfterRevocation
         | Error::ClockUnsafe
@@ -140,6 +149,7 @@ pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
         Error::AttestationUnavailable { .. } => Some(Duration::from_secs(5)),
         Error::QueueFull => Some(Duration::from_millis(100)),
         Error::LimitReached(reached) => reached.retry_after,
+        Error::DrillNotNow { retry_after, .. } => Some(*retry_after),
         Error::ClockUnsafe => Some(Duration::from_secs(10)),
         _ => None,
     }
@@ -168,6 +178,9 @@ pub(crate) fn metadata(error: &Error) -> HashMap<String, String> {
         }
         Error::InvalidField { field, .. } => {
             put("field", (*field).to_owned());
+        }
+        Error::AlreadyProposed { proposal, .. } => {
+            put("proposal", proposal.to_string());
         }
         Error::UnknownTarget { target } => {
             put("target", target.clone());

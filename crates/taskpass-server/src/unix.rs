@@ -18,7 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{Known, Speaks, serve, while_known};
+use crate::accept::{Idle, Known, Speaks, serve, while_known};
 use crate::federation::Outcome;
 use crate::gate::{Gate, Shared, Stranger};
 use crate::settings::TransportLimits;
@@ -60,6 +60,9 @@ impl UnixFront {
         let all = self.limits.connections;
         let connections = Arc::new(Semaphore::new(all));
         let strangers = Arc::new(Semaphore::new((all / STRANGERS).max(LEAST_STRANGERS)));
+        let idle = Idle::new(self.limits.idle_timeout, all);
+        let looking = Arc::clone(&idle).watch(stop.clone());
+        self.shared.tracker.spawn(looking);
         loop {
             let permit = tokio::select! {
                 () = stop.cancelled() => return,
@@ -89,13 +92,15 @@ impl UnixFront {
                 }
             };
             let (limits, stop) = (self.limits.clone(), stop.child_token());
+            let in_use = idle.enter(&stop);
             self.shared.tracker.spawn(async move {
                 let _places = (permit, stranger);
                 let known = Known::default();
                 if gate.is_proved() {
                     known.set();
                 }
-                let served = serve(stream, gate, Speaks::Http2, &limits, stop.clone());
+                let (door, stop_it) = (gate.door(), stop.clone());
+                let served = serve(stream, gate, Speaks::Http2, &limits, door, stop_it, in_use);
                 while_known(served, &known, &stop).await;
             });
         }

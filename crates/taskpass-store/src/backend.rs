@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::Credential;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -18,7 +19,7 @@ use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
 use crate::commit::{
-    ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed, Refusal,
+    ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed, Refusal, Reporter,
 };
 use crate::error::StoreError;
 use crate::rules::SharedRules;
@@ -112,6 +113,9 @@ pub trait Reader: Send + Sync + 'static {
 
     /// A single value.
     fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// What is kept of a verifier's reports at a target, if it ever reported.
+    fn reporting(&self, reporter: &Reporter) -> Result<Option<Versioned<Reporting>>, StoreError>;
 
     /// How far places are leased, by hour.
     fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError>;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::{Credential, CredentialKind};
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -13,7 +14,7 @@ use taskpass_core::revocation::{Facts, Rule, RuleDraft};
 use taskpass_core::secret::Sha256;
 use taskpass_core::task::{Ended, Task};
 use taskpass_core::tie::Tie;
-use taskpass_core::{AgentName, DecisionId, OwnerName, TargetUri, TaskId, Timestamp};
+use taskpass_core::{AgentName, DecisionId, OwnerName, TargetUri, TaskId, Timestamp, VerifierName};
 
 /// Which commits go first when several wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,6 +149,13 @@ pub enum Guard {
         /// What was read.
         next: u64,
     },
+    /// What is kept of a verifier's reports still has this version; 0 means that nothing is.
+    ReportingIs {
+        /// Whose, and of which target.
+        reporter: Reporter,
+        /// The version that was read.
+        version: u64,
+    },
     /// A value still is what was read; `None` means that there is none.
     MetaIs {
         /// Which value.
@@ -222,6 +230,14 @@ pub enum Change {
         /// The next place that is free.
         next: u64,
     },
+    /// Writes what is kept of a verifier's reports; its version becomes the present one plus one. Guard
+    /// it with [`Guard::ReportingIs`].
+    PutReporting {
+        /// Whose, and of which target.
+        reporter: Reporter,
+        /// What is kept.
+        reporting: Reporting,
+    },
     /// Writes a value.
     PutMeta {
         /// Which.
@@ -229,6 +245,15 @@ pub enum Change {
         /// The value.
         value: Vec<u8>,
     },
+}
+
+/// Whose reports of what credentials are used for, and of which target.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reporter {
+    /// The verifier.
+    pub verifier: VerifierName,
+    /// One of its targets.
+    pub target: TargetUri,
 }
 
 /// How far the places on an hour's lists are leased.
@@ -313,6 +338,10 @@ pub enum MetaKey {
     RegistryVersion,
     /// Of a store that came out of a backup: from which log its own goes on, and under which name.
     Restored,
+    /// What waits for a second operator: [`proposals`](crate::proposals) reads it.
+    Proposals,
+    /// Who approved which set of policies: [`policy_approvals`](crate::policy_approvals) reads it.
+    PolicyApprovals,
 }
 
 /// The version of the registry in what is kept under [`MetaKey::RegistryVersion`]; 0 for nothing.
@@ -408,6 +437,12 @@ pub enum Refusal {
     PlacesLeased {
         /// The next free place.
         next: u64,
+    },
+    /// Somebody reported for the same verifier meanwhile.
+    #[error("another report of verifier {} came in between", reporter.verifier)]
+    ReportingChanged {
+        /// Whose, and of which target.
+        reporter: Reporter,
     },
     /// A value has changed.
     #[error("{key:?} has changed since it was read")]

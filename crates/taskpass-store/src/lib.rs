@@ -44,10 +44,13 @@ pub use backup::{BackupError, BackupHeader, verify_backup};
 pub use batched::{Batched, Options};
 pub use commit::{
     ArchiveCursor, Change, Commit, Committed, Counter, Guard, IdempotencyKey, Lane, LeasedPlaces,
-    MetaKey, Outboxed, Refusal, registry_version, registry_version_value,
+    MetaKey, Outboxed, Refusal, Reporter, registry_version, registry_version_value,
 };
 pub use error::{CommitError, OpenError, StoreError};
 pub use model::Model;
 pub use redb_store::RedbBackend;
 pub use rules::SharedRules;
-pub use store::{Birth, Page, Reaped, Stats, Store, Swept};
+pub use store::{
+    Birth, Page, Reaped, Stats, Store, Swept, policy_approvals, policy_approvals_value, proposals,
+    proposals_value,
+};

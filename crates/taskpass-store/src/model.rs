@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::{Credential, CredentialKind};
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -24,7 +25,7 @@ use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, DecisionId, OwnerName, TaskId, Timestamp};
 
 use crate::backend::{Backend, Reader};
-use crate::commit::{ArchiveCursor, Commit, Committed, Counter, MetaKey, Refusal};
+use crate::commit::{ArchiveCursor, Commit, Committed, Counter, MetaKey, Refusal, Reporter};
 use crate::error::StoreError;
 use crate::rules::SharedRules;
 use crate::store::{Birth, Reaped};
@@ -61,6 +62,7 @@ struct State {
     outbox: BTreeMap<DecisionId, Bytes>,
     cursor: ArchiveCursor,
     values: BTreeMap<MetaKey, Vec<u8>>,
+    reporting: BTreeMap<Reporter, Versioned<Reporting>>,
     next_places: BTreeMap<(u64, CredentialKind), u64>,
     newest_seq: u64,
     newest_iat: u64,

@@ -30,6 +30,7 @@ mod open;
 mod read;
 mod reader;
 mod reap;
+mod remembered;
 mod restore;
 mod seen;
 mod shared;

@@ -1,10 +1,12 @@
 //! What the broker sees of the store.
 
+mod proposals;
 mod swept;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::Credential;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -16,10 +18,13 @@ use taskpass_core::task::Task;
 use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
-use crate::commit::{ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed};
+use crate::commit::{
+    ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed, Reporter,
+};
 use crate::error::{CommitError, StoreError};
 use crate::rules::SharedRules;
 
+pub use proposals::{policy_approvals, policy_approvals_value, proposals, proposals_value};
 pub use swept::Swept;
 
 /// What a store was made for; written once, with the store.
@@ -155,6 +160,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// A single value.
     async fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// What is kept of a verifier's reports at a target, if it ever reported.
+    async fn reporting(
+        &self,
+        reporter: &Reporter,
+    ) -> Result<Option<Versioned<Reporting>>, StoreError>;
 
     /// How far the places on lists are leased, by hour; an hour without a row has none.
     async fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError>;

@@ -128,10 +128,28 @@ impl Broker {
         }
     }
 
+    /// Waits until it ends by itself; its exit code, -1 if a signal ended it.
+    pub fn ended(&mut self) -> i32 {
+        match self.process.take() {
+            Some(process) => match process.wait() {
+                Some(code) => code,
+                None => panic!("it does not end\n{}", self.log()),
+            },
+            None => panic!("it does not run"),
+        }
+    }
+
     /// Starts it again on the same folder, and waits until it is ready.
     pub fn restart(&mut self) {
         self.kill9();
         self.launch();
+    }
+
+    /// Starts it again on the same folder, and waits only until its process answers: for one that is not
+    /// ready, and says why.
+    pub fn restart_unready(&mut self) {
+        self.kill9();
+        self.launch_unready();
     }
 
     /// Runs the command line as `who` (`""` is the operator), with `-o json`.

@@ -19,7 +19,11 @@ use tokio::net::TcpListener;
 async fn main() -> Result<(), Box<dyn Error>> {
     let api = broker::start().await?;
     let router = router(&api.guard)?;
-    serve(api.listener, api.tls, router).await?;
+    tokio::select! {
+        served = serve(api.listener, api.tls, router) => served?,
+        // What was used last has been reported by then.
+        reported = api.reporting => reported?,
+    }
     Ok(())
 }
 
@@ -65,5 +69,7 @@ async fn payment(
     axum::extract::Path(number): axum::extract::Path<u32>,
     Extension(caller): Extension<Admitted>,
 ) -> Json<Value> {
+    // What this is, for the report of uses; to which invoice is nobody else's business.
+    caller.used("invoice.pay", None);
     Json(json!({"paid": number, "by": caller.token().agent()}))
 }

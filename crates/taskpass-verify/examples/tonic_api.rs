@@ -35,7 +35,11 @@ use tonic::{Request, Response, Status};
 async fn main() -> Result<(), Box<dyn Error>> {
     let api = broker::start().await?;
     let (_newest, invoices) = watch::channel(1);
-    serve(api.listener, api.tls, &api.guard, invoices).await
+    tokio::select! {
+        served = serve(api.listener, api.tls, &api.guard, invoices) => served,
+        // What was used last has been reported by then.
+        reported = api.reporting => Ok(reported?),
+    }
 }
 
 /// Serves until the process ends. A method that is not listed here is refused.

@@ -3,10 +3,11 @@
 //! What a message means is decided by `FeedState`, without input or output; here is the
 //! stream, the waiting, and connecting again. Whatever does not fit ends the stream, and the next one
 //! begins with a snapshot; a connection that merely broke is continued where it ended. The feed never
-//! gives up, and never takes a rule back because it was interrupted.
+//! gives up, and never takes a rule back because it was interrupted. It answers nothing but a drill.
 
 mod backoff;
 mod decode;
+mod drill;
 mod state;
 
 use std::future::Future;
@@ -21,7 +22,8 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::verifier::Verifier;
-use backoff::Backoff;
+pub(crate) use backoff::Backoff;
+use drill::Confirming;
 use state::{Effect, FeedState};
 
 pub use state::FeedError;
@@ -77,8 +79,9 @@ impl Feed {
     async fn forever(&self) {
         let mut state = FeedState::default();
         let mut backoff = Backoff::new();
+        let mut confirming = Confirming::default();
         loop {
-            let ended = self.watch(&mut state, &mut backoff).await;
+            let ended = self.watch(&mut state, &mut backoff, &mut confirming).await;
             let wait = backoff.next(&*self.rng);
             report(&ended, wait);
             tokio::time::sleep(wait).await;
@@ -86,7 +89,12 @@ impl Feed {
     }
 
     /// Follows one stream to its end.
-    async fn watch(&self, state: &mut FeedState, backoff: &mut Backoff) -> Ended {
+    async fn watch(
+        &self,
+        state: &mut FeedState,
+        backoff: &mut Backoff,
+        confirming: &mut Confirming,
+    ) -> Ended {
         let mut client = RevocationServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MAX_MESSAGE);
         let (epoch, after_seq) = state.resume_point();
@@ -105,7 +113,7 @@ impl Feed {
                 Ok(None) => return Ended::Closed,
                 Err(_) => return Ended::Silent,
             };
-            match self.take(state, message) {
+            match self.take(state, message, confirming) {
                 Ok(true) => backoff.reset(),
                 Ok(false) => {}
                 Err(error) => return Ended::Wrong(error),
@@ -118,12 +126,18 @@ impl Feed {
         &self,
         state: &mut FeedState,
         message: WatchRevocationsResponse,
+        confirming: &mut Confirming,
     ) -> Result<bool, FeedError> {
         let clock = self.verifier.clock();
         let shared = self.verifier.shared();
         match state.on(message, clock.now()) {
             Ok(Effect::Load { rules }) => shared.load(rules),
-            Ok(Effect::Add { rules, seq }) => shared.add(rules, seq),
+            Ok(Effect::Add { rules, seq, drill }) => {
+                shared.add(rules, seq);
+                if let Some(drill) = drill {
+                    confirming.confirm(&drill, &self.verifier, &self.channel);
+                }
+            }
             Ok(Effect::Confirm { seq, at }) => {
                 shared.confirm(seq, at, clock.monotonic());
                 return Ok(true);

@@ -49,7 +49,7 @@ impl ScopeInterceptor {
             keys.look_for_later(key);
         }
         let peer = PeerCertificate::find(extensions);
-        self.guard.judge(token, &peer, &self.scope)
+        self.guard.judge(token, &peer, &self.scope, None)
     }
 }
 

@@ -7,19 +7,23 @@
 
 mod bearer;
 mod denied;
+mod noted;
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::request::Parts;
-use taskpass_core::{ScopeName, TargetUri};
+use taskpass_core::{CredentialId, ScopeName, TargetUri};
 
 use crate::certificate::VerifiedCertificate;
 use crate::keys::Keys;
 use crate::layer::RequireScope;
 use crate::peer::PeerCertificate;
 use crate::refusal::Refusal;
-use crate::token::{UnverifiedToken, VerifiedToken};
+use crate::token::{TargetedToken, UnverifiedToken, VerifiedToken};
+use crate::uses::{Outcome, Uses};
 use crate::verifier::Verifier;
+use noted::Noted;
 
 pub use denied::{Challenge, Denied};
 
@@ -44,6 +48,7 @@ pub struct Guard {
     lists: Option<crate::status::StatusLists>,
     metadata_url: Option<String>,
     only_bound: bool,
+    uses: Option<Uses>,
 }
 
 /// Who was let in: an extension of the request that a handler sees.
@@ -52,6 +57,7 @@ pub struct Admitted {
     verifier: Verifier,
     token: VerifiedToken,
     certificate: Option<VerifiedCertificate>,
+    noted: Option<Noted>,
 }
 
 impl Guard {
@@ -68,6 +74,7 @@ impl Guard {
             lists: None,
             metadata_url: None,
             only_bound: false,
+            uses: None,
         })
     }
 
@@ -105,6 +112,15 @@ impl Guard {
         Ok(self)
     }
 
+    /// Notes what is used, and what is refused to tokens of the broker's, in `uses`.
+    pub fn reporting(mut self, uses: Uses) -> Result<Self, GuardError> {
+        if !uses.speaks_for(&self.target) {
+            return Err(GuardError::NotOurAudience(self.target));
+        }
+        self.uses = Some(uses);
+        Ok(self)
+    }
+
     /// Takes only tokens that are bound to a certificate. For APIs that change something.
     #[must_use]
     pub fn only_bound(mut self) -> Self {
@@ -129,6 +145,16 @@ impl Guard {
 
     /// Judges a request; looks for the token's key first, if it is not known.
     pub async fn admit(&self, request: &Parts, scope: &ScopeName) -> Result<Admitted, Denied> {
+        self.admit_to(request, scope, None).await
+    }
+
+    /// The same, for an action that has a name.
+    pub(crate) async fn admit_to(
+        &self,
+        request: &Parts,
+        scope: &ScopeName,
+        action: Option<&Arc<str>>,
+    ) -> Result<Admitted, Denied> {
         let token = UnverifiedToken::new(bearer::find(&request.headers, &request.uri)?);
         if let (Some(keys), Some(key)) = (&self.keys, token.claimed_key()) {
             // What came of it shows in the check that follows.
@@ -138,7 +164,8 @@ impl Guard {
         if let Some(lists) = &self.lists {
             lists.look_for(token).await;
         }
-        self.judge(token, &PeerCertificate::find(&request.extensions), scope)
+        let peer = PeerCertificate::find(&request.extensions);
+        self.judge(token, &peer, scope, action)
     }
 
     pub(crate) fn judge(
@@ -146,25 +173,57 @@ impl Guard {
         token: UnverifiedToken<'_>,
         peer: &PeerCertificate,
         scope: &ScopeName,
+        action: Option<&Arc<str>>,
     ) -> Result<Admitted, Denied> {
         let verifier = &self.verifier;
         let certificate = peer.verified(verifier)?;
         let token = verifier.check(token)?.for_target(&self.target)?;
+        let id = token.credential_id();
+        match self.permitted(token, certificate.as_ref(), scope) {
+            Ok(token) => Ok(Admitted {
+                verifier: verifier.clone(),
+                noted: self.note(id, scope, action, Outcome::Allowed),
+                token,
+                certificate,
+            }),
+            Err(denied) => {
+                // Where this verifier cannot say, nothing is said of the token.
+                if denied.is_of_the_token() {
+                    self.note(id, scope, action, Outcome::Refused);
+                }
+                Err(denied)
+            }
+        }
+    }
+
+    fn permitted(
+        &self,
+        token: TargetedToken<'_>,
+        certificate: Option<&VerifiedCertificate>,
+        scope: &ScopeName,
+    ) -> Result<VerifiedToken, Denied> {
         if self.only_bound && !token.is_bound() {
             return Err(Denied::Unbound);
         }
-        let token = match &certificate {
+        let token = match certificate {
             None => token.unbound()?,
             Some(certificate) => token.presented_with(certificate)?,
         };
-        verifier
+        self.verifier
             .counters()
             .note_refusal(token.require_scope(scope))?;
-        Ok(Admitted {
-            verifier: verifier.clone(),
-            token,
-            certificate,
-        })
+        Ok(token)
+    }
+
+    fn note(
+        &self,
+        id: CredentialId,
+        scope: &ScopeName,
+        action: Option<&Arc<str>>,
+        outcome: Outcome,
+    ) -> Option<Noted> {
+        let uses = self.uses.as_ref()?;
+        Some(Noted::new(uses, id, &self.target, scope, action, outcome))
     }
 
     /// What a refusal says beside its status.
@@ -193,6 +252,16 @@ impl Admitted {
     /// The peer's certificate, if it presented one.
     pub fn certificate(&self) -> Option<&VerifiedCertificate> {
         self.certificate.as_ref()
+    }
+
+    /// Says what is being done, and to what, for the report of uses: `who.used("invoice.pay", None)`. The
+    /// use was counted when the request was let in; the first call gives that a name (unless it has been
+    /// reported meanwhile), every further one counts one more. Without [`Guard::reporting`] nothing
+    /// happens. `resource` is kept only if the settings say so.
+    pub fn used(&self, action: &str, resource: Option<&str>) {
+        if let Some(noted) = &self.noted {
+            noted.name(&self.token, action, resource);
+        }
     }
 
     /// Whether both are good still: before each message of a stream that stays open.

@@ -23,8 +23,8 @@ const RETRY: HeaderValue = HeaderValue::from_static("1");
 /// Which scope a request needs.
 #[derive(Debug, Clone)]
 enum Needs {
-    Always(ScopeName),
-    ByPath(Arc<BTreeMap<String, ScopeName>>),
+    Always(ScopeName, Option<Arc<str>>),
+    ByPath(Arc<BTreeMap<Arc<str>, ScopeName>>),
 }
 
 /// A layer that asks for a scope; made by [`Guard::require`].
@@ -39,33 +39,53 @@ impl RequireScope {
     pub fn new(guard: Guard, scope: ScopeName) -> Self {
         Self {
             guard,
-            needs: Needs::Always(scope),
+            needs: Needs::Always(scope, None),
         }
     }
 
     /// A request needs the scope of its path, such as `/ledger.v1.Ledger/ReadInvoice`; one whose
-    /// path is not listed is refused, whatever it presents.
+    /// path is not listed is refused, whatever it presents. In the report of uses the path is the action.
     pub fn by_path<P: Into<String>>(
         guard: Guard,
         scopes: impl IntoIterator<Item = (P, ScopeName)>,
     ) -> Self {
-        let scopes = scopes.into_iter().map(|(path, scope)| (path.into(), scope));
+        let scopes = scopes
+            .into_iter()
+            .map(|(path, scope)| (path.into().into(), scope));
         Self {
             guard,
             needs: Needs::ByPath(Arc::new(scopes.collect())),
         }
     }
 
+    /// Says in the report of uses what is behind this layer: a tool, a method, an operation. With
+    /// [`by_path`](Self::by_path) the paths say it.
+    #[must_use]
+    pub fn named(mut self, action: &str) -> Self {
+        if let Needs::Always(_, name) = &mut self.needs {
+            *name = Some(action.into());
+        }
+        self
+    }
+
     fn scope(&self, path: &str) -> Option<&ScopeName> {
+        self.needed(path).map(|(scope, _)| scope)
+    }
+
+    fn needed(&self, path: &str) -> Option<(&ScopeName, Option<&Arc<str>>)> {
         match &self.needs {
-            Needs::Always(scope) => Some(scope),
-            Needs::ByPath(scopes) => scopes.get(path),
+            Needs::Always(scope, action) => Some((scope, action.as_ref())),
+            Needs::ByPath(scopes) => {
+                let (path, scope) = scopes.get_key_value(path)?;
+                Some((scope, Some(path)))
+            }
         }
     }
 
     async fn admit(&self, request: &Parts) -> Result<Admitted, Denied> {
-        let scope = self.scope(request.uri.path()).ok_or(Denied::Unlisted)?;
-        self.guard.admit(request, scope).await
+        let needed = self.needed(request.uri.path());
+        let (scope, action) = needed.ok_or(Denied::Unlisted)?;
+        self.guard.admit_to(request, scope, action).await
     }
 
     fn refuse<B: Default>(&self, request: &Parts, denied: &Denied) -> Response<B> {

@@ -39,6 +39,7 @@
 //! verifier.wait_until_ready().await;
 //!
 //! // Each route says which scope it needs; each request is judged anew.
+//! // With `.reporting(uses)` the guard also counts what is used; see `uses`.
 //! let guard = Guard::new(verifier.clone(), "https://ledger.example".parse()?)?.with_keys(keys)?;
 //! let router = Router::new()
 //!     .route("/invoices", get(|Extension(who): Extension<Admitted>| async move {
@@ -90,6 +91,7 @@
 //! | [`anchors`] | | what keeps up with new issuing authorities, beneath the roots that are trusted |
 //! | `status` | `status` | tokens judged by published status lists, where there can be no feed |
 //! | [`metrics`] | | numbers for an operator |
+//! | [`uses`] | | what credentials are used for here, counted for the broker |
 //! | `http` | `http` | keys, anchors and metadata over HTTPS |
 //! | `tls` | `rustls` | client certificates in the handshake, and a listener |
 //! | `guard`, `layer` | `tower` | `RequireScope`, and the answers of RFC 6750 |
@@ -101,7 +103,7 @@
 //! # What it does not do
 //!
 //! It issues nothing, asks the broker about no single token, takes no root from the network, and keeps no record of what was
-//! accepted. It does not limit rates. A replayed token that is bound to nothing is good until it
+//! accepted but counts, if it is asked to report uses. It does not limit rates. A replayed token that is bound to nothing is good until it
 //! expires or is revoked: where that is too much, demand bound ones (`Guard::only_bound`).
 
 pub mod anchors;
@@ -130,6 +132,7 @@ pub mod testing;
 #[cfg(feature = "rustls")]
 pub mod tls;
 pub mod token;
+pub mod uses;
 pub mod verifier;
 
 mod state;
@@ -152,4 +155,5 @@ pub use settings::{Settings, SettingsError, Staleness};
 #[cfg(feature = "status")]
 pub use status::StatusLists;
 pub use token::{UnverifiedToken, VerifiedToken};
+pub use uses::{UseReports, UseSettings, Uses};
 pub use verifier::Verifier;

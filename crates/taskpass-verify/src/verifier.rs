@@ -17,7 +17,7 @@ use taskpass_core::key::KeyId;
 use taskpass_core::revocation::{Facts, MAX_JWKS_AGE};
 use taskpass_core::spiffe::TrustDomain;
 use taskpass_core::time::Clock;
-use taskpass_core::{TargetUri, ttl};
+use taskpass_core::{CredentialId, TargetUri, ttl};
 use taskpass_token::check::{Checked, Expect, check};
 use taskpass_token::{JwkSet, TokenError};
 
@@ -284,6 +284,10 @@ impl Verifier {
         matches!(self.inner.revocations, Revocations::Feed)
     }
 
+    pub(crate) fn audiences(&self) -> impl Iterator<Item = &TargetUri> {
+        self.inner.audiences.iter()
+    }
+
     pub(crate) fn speaks_for(&self, target: &TargetUri) -> bool {
         self.inner.audiences.contains(target)
     }
@@ -373,6 +377,23 @@ impl Verifier {
             return Err(Refusal::Certificate(CertificateError::Untrusted));
         }
         Ok(())
+    }
+
+    /// The rule by which a credential is refused here, whatever else is in it; none if none does.
+    pub(crate) fn refuses(&self, credential: CredentialId) -> Option<u64> {
+        let facts = Facts {
+            credential: Some(credential),
+            agent: None,
+            task: None,
+            ancestors: Vec::new(),
+            target: None,
+            key: None,
+            issued_at: 0,
+        };
+        match self.judge(&facts, &[]) {
+            Err(Refusal::Revoked { seq }) => Some(seq),
+            Ok(_) | Err(_) => None,
+        }
     }
 
     fn judge_certificate(&self, certificate: &VerifiedCertificate) -> Result<View, Refusal> {

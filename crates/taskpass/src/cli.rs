@@ -4,8 +4,10 @@
 //! as text and are judged by `values` and by the broker (exit code 1, with a reason).
 
 pub(crate) mod apply;
+pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod drill;
 pub(crate) mod issue;
 pub(crate) mod keys;
 pub(crate) mod policy;
@@ -176,6 +178,9 @@ pub(crate) enum Command {
     /// The registry as a file, and its version
     #[command(subcommand)]
     Registry(apply::RegistryCommand),
+    /// What one operator alone cannot do: look at it, approve it, reject it
+    #[command(subcommand)]
+    Approval(approval::ApprovalCommand),
     /// Let the whole broker issue again after `revoke --all`
     Resume(revoke::ResumeArgs),
 
@@ -204,6 +209,9 @@ identity's life or so.")]
 
     /// End credentials, everywhere, at once
     Revoke(revoke::RevokeArgs),
+    /// Try the kill switch on a canary, and measure it
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// List the revocations in force
     Revocations(PageArgs),
     /// Watch what happens as it happens
@@ -212,7 +220,7 @@ identity's life or so.")]
     /// The audit log: read it, copy it, verify it without trusting the broker
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Reports from the log and the registry: inventory, least privilege, exposure
+    /// Reports from the log and the registry: inventory, least privilege, readiness, exposure, evidence
     #[command(subcommand)]
     Report(report::ReportCommand),
     /// Ask the broker whether a credential is valid now

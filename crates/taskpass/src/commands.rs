@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod apply;
+pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod bench;
@@ -9,6 +10,7 @@ pub(crate) mod check_config;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod dev;
+pub(crate) mod drill;
 pub(crate) mod enrol;
 pub(crate) mod enrol_token;
 pub(crate) mod init;
@@ -65,6 +67,7 @@ async fn run_client_side(context: &Context, command: Command) -> Result<(), CliE
         Command::Verifier(command) => verifier::run(context, command).await,
         Command::Apply(args) => apply::run(context, args).await,
         Command::Registry(command) => registry::export::run(context, command).await,
+        Command::Approval(command) => approval::run(context, command).await,
         Command::Resume(args) => registry::resume_everything(context, args.reason).await,
         Command::Enrol(args) => enrol::run(context, args).await,
         Command::Renew => enrol::renew(context).await,
@@ -72,6 +75,7 @@ async fn run_client_side(context: &Context, command: Command) -> Result<(), CliE
         Command::Run(args) => run::run(context, args).await,
         Command::Issue(command) => issue::run(context, command).await,
         Command::Revoke(args) => revoke::run(context, args).await,
+        Command::Drill(command) => drill::run(context, command).await,
         Command::Revocations(page) => revoke::list(context, &page).await,
         Command::Watch(command) => watch::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,

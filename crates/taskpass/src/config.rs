@@ -8,6 +8,7 @@ mod federation;
 mod file;
 mod kek;
 mod limits;
+mod registry;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -38,6 +38,14 @@ impl Context {
         }
     }
 
+    /// The same surroundings at another time.
+    pub(crate) fn at(&self, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            ..self.clone()
+        }
+    }
+
     /// Where the broker is, if it was said.
     pub(crate) fn address(&self) -> Result<Option<Address>, CliError> {
         given(self.globals.addr.as_ref())

@@ -1,5 +1,6 @@
 //! Running a broker in this process: from a folder to listeners, until a signal.
 
+pub(crate) mod descriptors;
 mod layout;
 mod manager;
 mod seed;
@@ -227,6 +228,14 @@ fn open_error(error: taskpass_broker::OpenError) -> CliError {
             CliError::caused("WRONG_KEK", "the signing keys could not be unsealed", error)
                 .hint("use the key-encryption key that this store was made with")
         }
+        error @ taskpass_broker::OpenError::PolicyNotApproved { .. } => CliError::new(
+            "POLICY_NOT_APPROVED",
+            error.to_string(),
+        )
+        .hint(
+            "start it with the policies that were in force, let two operators approve the others \
+                 (`taskpass policy approve HASH`), and put them in place then",
+        ),
         other => CliError::caused("STORE_UNAVAILABLE", "the broker could not be opened", other),
     }
 }

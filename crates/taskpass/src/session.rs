@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use taskpass_api::v1::approval_service_client::ApprovalServiceClient;
 use taskpass_api::v1::audit_service_client::AuditServiceClient;
 use taskpass_api::v1::backup_service_client::BackupServiceClient;
 use taskpass_api::v1::credential_service_client::CredentialServiceClient;
@@ -110,6 +111,11 @@ impl Session {
     pub(crate) fn for_stream(address: &Address, identity: &Identity) -> Result<Self, CliError> {
         let channel = taskpass_client::connect_feed(address.authority(), identity)?;
         Ok(Self(channel.into()))
+    }
+
+    /// What waits for another operator.
+    pub(crate) fn approvals(&self) -> ApprovalServiceClient<Connection> {
+        ApprovalServiceClient::new(self.0.clone())
     }
 
     /// Owners, agents, targets, operators, verifiers.

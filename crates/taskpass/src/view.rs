@@ -4,9 +4,11 @@
 //! RFC 3339, durations seconds, enumerations the product's words.
 
 pub(crate) mod apply;
+pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod credential;
+pub(crate) mod drill;
 pub(crate) mod enrolment;
 pub(crate) mod key;
 pub(crate) mod listing;

@@ -9,7 +9,7 @@ use taskpass_client::{Agent as Caller, Identity, LocalKey, connect};
 use taskpass_core::Timestamp;
 use taskpass_core::access::{Access, Risk, Stage, TokenAlg, TokenProfile};
 use taskpass_core::identity::Principal;
-use taskpass_core::registry::{Agent, Limits, Owner, Row, State, Target, Verifier};
+use taskpass_core::registry::{Agent, Limits, Operator, Owner, Role, Row, State, Target, Verifier};
 use taskpass_store::{Batched, RedbBackend};
 
 use super::{CONNECTIONS, Surroundings};
@@ -25,12 +25,15 @@ pub(crate) const SCOPE: &str = "entries:read";
 
 const OWNER: &str = "bench-team";
 const VERIFIER: &str = "ledger";
+const OPERATOR: &str = "responder";
 const DAY: Duration = Duration::from_hours(24);
 
 /// The connections of one house.
 pub(super) struct Callers {
     pub(super) agents: Arc<[Station]>,
     pub(super) verifiers: Arc<[Station]>,
+    pub(super) verifier: Arc<Identity>,
+    pub(super) operator: Arc<Identity>,
 }
 
 fn name(number: usize) -> String {
@@ -64,6 +67,11 @@ pub(super) fn rows(now: Timestamp) -> Result<Vec<Row>, BenchError> {
     rows.push(Row::Verifier(Verifier {
         name: parsed(VERIFIER)?,
         targets: [parsed(ES256_TARGET)?, parsed(EDDSA_TARGET)?].into(),
+        state: State::Active,
+    }));
+    rows.push(Row::Operator(Operator {
+        name: parsed(OPERATOR)?,
+        roles: [Role::Responder].into(),
         state: State::Active,
     }));
     Ok(rows)
@@ -104,21 +112,23 @@ fn agent(name: &str, now: Timestamp) -> Result<Row, BenchError> {
     }))
 }
 
-/// Enrols and connects everybody, and starts a task for each agent.
+/// Enrols and connects everybody, and starts a task for each of an agent's `lines`.
 pub(super) async fn callers(
     around: &Surroundings,
     broker: &Arc<Broker>,
     store: &Batched<RedbBackend>,
     grpc: SocketAddr,
+    lines: usize,
 ) -> Result<Callers, BenchError> {
     let addr = grpc.to_string();
     let mut agents = Vec::new();
     for number in 0..CONNECTIONS {
         let principal = Principal::Agent(parsed(&name(number))?);
-        let identity = enrol(around, broker, store, &principal).await?;
-        let addr = addr.clone();
-        let connecting = around.clients.spawn(agent_station(addr, identity));
-        agents.push(joined(connecting.await)?);
+        let identity = Arc::new(enrol(around, broker, store, &principal).await?);
+        for _ in 0..lines {
+            let station = agent_station(addr.clone(), Arc::clone(&identity));
+            agents.push(joined(around.clients.spawn(station).await)?);
+        }
     }
     let principal = Principal::Verifier(parsed(VERIFIER)?);
     let identity = Arc::new(enrol(around, broker, store, &principal).await?);
@@ -137,9 +147,12 @@ pub(super) async fn callers(
         };
         verifiers.push(joined(around.clients.spawn(connecting).await)?);
     }
+    let operator = Principal::Operator(parsed(OPERATOR)?);
     Ok(Callers {
         agents: agents.into(),
         verifiers: verifiers.into(),
+        verifier: identity,
+        operator: Arc::new(enrol(around, broker, store, &operator).await?),
     })
 }
 
@@ -149,7 +162,7 @@ fn joined<T>(
     outcome.map_err(BenchError::setup("connect a caller"))?
 }
 
-async fn agent_station(addr: String, identity: Identity) -> Result<Station, BenchError> {
+async fn agent_station(addr: String, identity: Arc<Identity>) -> Result<Station, BenchError> {
     let channel = connect(&addr, Some(&identity), identity.ca_pem())
         .await
         .map_err(BenchError::setup("connect an agent"))?;

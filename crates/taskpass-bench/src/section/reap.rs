@@ -23,7 +23,7 @@ const BEFORE: Duration = Duration::from_hours(1);
 /// Longer ago than what the reaper leaves alone.
 const AGO: Duration = Duration::from_mins(5);
 
-pub(crate) async fn reap(bench: &mut Bench<'_>) -> Result<(), BenchError> {
+pub(super) async fn reap(bench: &mut Bench<'_>) -> Result<(), BenchError> {
     let house = House::open(&bench.around, "reaper", Form::DURABLE).await?;
     let measured = measure(bench, &house).await;
     house.close().await;

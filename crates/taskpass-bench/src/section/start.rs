@@ -21,7 +21,7 @@ const BYTES: u64 = 1_000;
 /// The cache that is not counted.
 const CACHE: usize = 64 << 20;
 
-pub(crate) async fn start(bench: &mut Bench<'_>) -> Result<(), BenchError> {
+pub(super) async fn start(bench: &mut Bench<'_>) -> Result<(), BenchError> {
     let folder = bench.around.data.join("start");
     std::fs::create_dir(&folder).map_err(BenchError::setup("make a folder"))?;
     let measured = measure(bench, &folder).await;

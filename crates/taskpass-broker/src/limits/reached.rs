@@ -42,6 +42,8 @@ limits! {
     IssuesPerSecondPerOwner => "ISSUES_PER_SECOND_PER_OWNER",
     /// Tokens issued for a target.
     IssuesPerSecondPerTarget => "ISSUES_PER_SECOND_PER_TARGET",
+    /// Items about the use of credentials that a caller reports in a minute.
+    UseItemsPerMinute => "USE_ITEMS_PER_MINUTE",
     /// Requests of a caller in a second.
     RequestsPerCaller => "REQUESTS_PER_CALLER",
     /// Requests of all callers together in a second.
@@ -60,6 +62,7 @@ impl Limit {
             Self::IssuesPerSecondPerAgent
             | Self::IssuesPerSecondPerOwner
             | Self::IssuesPerSecondPerTarget
+            | Self::UseItemsPerMinute
             | Self::RequestsPerCaller
             | Self::RequestsOfAll
             | Self::InFlightPerCaller
@@ -109,6 +112,12 @@ impl fmt::Display for LimitReached {
                 write!(
                     f,
                     "{whose} is issued credentials as fast as it may be: {allowed}/s"
+                )
+            }
+            Limit::UseItemsPerMinute => {
+                write!(
+                    f,
+                    "{whose} reports as many uses as it may: {allowed} items a minute"
                 )
             }
             Limit::RequestsOfAll => {

@@ -7,12 +7,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use taskpass_core::Timestamp;
 use taskpass_core::grant::Basis;
+use taskpass_core::secret::Sha256;
 use taskpass_policy::PolicySet;
 use taskpass_store::{Commit, CommitError, Guard, Lane, MetaKey, Refusal};
 
 use crate::broker::Broker;
 use crate::error::Error;
+
+const ATTEMPTS: u32 = 4;
 
 /// Puts sets in force one after the other.
 #[derive(Debug, Default)]
@@ -61,14 +65,10 @@ impl Broker {
         let _alone = self.succession.alone.lock().await;
         let now = self.background_now();
         let hash = set.hash();
-        let mut commit = Commit::new(now).in_lane(Lane::Background);
-        for change in self.came_into_force(now, hash)? {
-            commit = commit.change(change);
-        }
         // If this is given up or fails, the store may name a set that does not decide here: then
         // nothing can be committed by the one that does, until one of them is put in force again.
         self.succession.in_doubt.store(true, Ordering::Release);
-        self.commit(commit).await.map_err(Error::from_commit)?;
+        self.commit_in_force(hash, now).await?;
         let before = self.policy_hash();
         tracing::info!(policy_set = %hash, %before, policies = set.policy_ids().len(), "policies are in force");
         warn_of_lockout(&set);
@@ -76,6 +76,22 @@ impl Broker {
         self.succession.in_doubt.store(false, Ordering::Release);
         self.metrics.policy_loads.one();
         Ok(())
+    }
+
+    async fn commit_in_force(&self, hash: Sha256, now: Timestamp) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let commit = Commit::new(now).in_lane(Lane::Background);
+            let commit = self.came_into_force(commit, now, hash).await?;
+            match self.commit(commit).await {
+                Ok(_) => return Ok(()),
+                // Somebody approved something meanwhile, or may not any more.
+                Err(CommitError::Refused(
+                    Refusal::MetaChanged { .. } | Refusal::Changed { .. },
+                )) => self.reload_registry().await?,
+                Err(error) => return Err(Error::from_commit(error)),
+            }
+        }
+        Err(Error::QueueFull)
     }
 
     /// Whether the store may name another set than the one that decides here.

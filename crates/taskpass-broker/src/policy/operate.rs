@@ -72,6 +72,15 @@ fn check_admitted(
     }
 }
 
+/// Whether the broker is sealed to a caller: it is, by restoring it, to every identity from before.
+pub(crate) fn check_sealed(registry: &Registry, caller: &Standing) -> Result<(), Error> {
+    let sealed_at = registry.system().sealed_at;
+    if sealed_at.is_some_and(|at| caller.facts.issued_at <= at.secs()) {
+        return Err(Error::BrokerSealed);
+    }
+    Ok(())
+}
+
 impl Broker {
     /// Asks whether an operator may do what is about the broker as a whole. Other callers are the table's
     /// matter alone. Who refuses records it.
@@ -139,11 +148,8 @@ impl Broker {
         };
         let registry = self.registry.load();
         check_admitted(&registry, &caller.caller, roles, doing, now)?;
-        let sealed_at = registry.system().sealed_at;
-        if sealed_at.is_some_and(|at| caller.facts.issued_at <= at.secs())
-            && !while_sealed(doing.verb)
-        {
-            return Err(Error::BrokerSealed);
+        if !while_sealed(doing.verb) {
+            check_sealed(&registry, &caller)?;
         }
         let act = Act {
             operator,

@@ -10,8 +10,9 @@ use taskpass_core::Timestamp;
 use taskpass_core::audit::{Entry, EntryKind, Outcome};
 use taskpass_core::secret::Sha256;
 use taskpass_policy::{LoadError, Sources};
-use taskpass_store::{Change, MetaKey};
+use taskpass_store::{Change, Commit, MetaKey};
 
+use super::approve::Succeeds;
 use crate::archive::aside;
 use crate::broker::Broker;
 use crate::entry::outbox;
@@ -25,6 +26,8 @@ pub struct PolicyDirectory {
     last: Option<Found>,
     /// What was refused.
     refused: Option<Found>,
+    /// What waits for approval.
+    waits: Option<Sha256>,
 }
 
 /// What a look found in the directory.
@@ -47,6 +50,8 @@ pub enum Looked {
     InForce,
     /// It does not load.
     Refused,
+    /// It would load, and waits for the approval of two operators.
+    Waits,
 }
 
 impl PolicyDirectory {
@@ -56,6 +61,7 @@ impl PolicyDirectory {
             path,
             last: None,
             refused: None,
+            waits: None,
         }
     }
 
@@ -82,9 +88,27 @@ impl PolicyDirectory {
         if !told && self.refused.as_ref() == Some(&found) {
             return Ok(Looked::Same);
         }
+        // What waits was compiled when it was first found.
+        if let Found::Texts(hash) = &found
+            && self.waits == Some(*hash)
+            && !broker.may_come_into_force(*hash).await?
+        {
+            return Ok(Looked::Waits);
+        }
         let loaded = aside(move || Ok(read.and_then(|sources| sources.compile()))).await?;
         match loaded {
+            Ok(set) if !broker.may_come_into_force(set.hash()).await? => {
+                self.refused = None;
+                self.waits = Some(set.hash());
+                tracing::warn!(
+                    waits = %set.hash(),
+                    policy_set = %broker.policy_hash(),
+                    "the changed policies wait for the approval of two operators: `taskpass policy approve`"
+                );
+                Ok(Looked::Waits)
+            }
             Ok(set) => {
+                self.waits = None;
                 broker.put_in_force(set).await?;
                 self.refused = None;
                 Ok(Looked::InForce)
@@ -108,12 +132,17 @@ impl Broker {
         );
     }
 
-    /// The changes that say which set is in force from now on.
-    pub(crate) fn came_into_force(
+    /// Adds that a set is in force from now on, and that nobody's approval of it counts again. Refused if
+    /// it may not come into force.
+    pub(crate) async fn came_into_force(
         &self,
+        mut commit: Commit,
         now: Timestamp,
         hash: Sha256,
-    ) -> Result<[Change; 2], Error> {
+    ) -> Result<Commit, Error> {
+        let Succeeds { guards, change } = self.succeeds(hash, now).await?;
+        commit.guards.extend(guards);
+        commit.changes.extend(change);
         let mut entry = Entry::new(self.decision_id(now), now, EntryKind::Policy, Outcome::Done);
         entry.subject = Some(hash.to_string());
         entry.reason = Some("a policy set came into force".to_owned());
@@ -121,6 +150,6 @@ impl Broker {
             key: MetaKey::PolicySet,
             value: hash.as_bytes().to_vec(),
         };
-        Ok([outbox(&entry)?, known])
+        Ok(commit.change(outbox(&entry)?).change(known))
     }
 }

@@ -1,4 +1,5 @@
 mod agreement;
+mod approve;
 mod current;
 mod decisions;
 mod observe;

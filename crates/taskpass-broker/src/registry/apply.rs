@@ -25,7 +25,7 @@ use taskpass_store::{
 
 use super::diff::FieldChange;
 use super::fault::Fault;
-use super::{ATTEMPTS, require_reason};
+use super::{ATTEMPTS, Grounds, require_reason};
 use crate::broker::Broker;
 use crate::entry::{concern, outbox};
 use crate::error::Error;
@@ -64,6 +64,8 @@ pub struct Apply {
     pub reason: String,
     /// Retire owners and agents, and suspend targets, that the list does not have.
     pub prune: bool,
+    /// Stages may rise by it, by the operator's word: a report is of one agent, and so never of a list.
+    pub force: bool,
 }
 
 /// What happens to an entry.
@@ -104,6 +106,16 @@ pub struct Applied {
     /// The version of the registry from now on; of a dry run, and where nothing differs, the present
     /// one.
     pub version: u64,
+}
+
+impl Apply {
+    const fn grounds(&self) -> Grounds {
+        if self.force {
+            Grounds::Force
+        } else {
+            Grounds::Nothing
+        }
+    }
 }
 
 impl Broker {
@@ -262,6 +274,7 @@ impl Broker {
                 version: registry.version(&change.key),
             });
             let mut entry = self.change_entry(caller, registry, row, reason, now);
+            entry.promotion = self.rise_alone(registry, row, &request.grounds(), now)?;
             if let (Action::Retire, RowKey::Agent(name)) = (change.action, &change.key) {
                 let revocation = self.retirement(caller, registry, name, change.ended, reason, now);
                 entry.cause = Some(Cause::Entry(revocation.id));

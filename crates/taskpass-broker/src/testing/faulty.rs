@@ -1,8 +1,9 @@
-//! A store that fails when told to, and remembers every entry that it put into its outbox.
+//! A store that fails when told to, or dies, and remembers every entry that it put into its outbox.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::Credential;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -14,10 +15,10 @@ use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 use taskpass_store::{
     ArchiveCursor, Birth, Change, Commit, CommitError, Committed, Counter, LeasedPlaces, MetaKey,
-    Outboxed, Page, Reaped, SharedRules, Stats, Store, StoreError,
+    Outboxed, Page, Reaped, Reporter, SharedRules, Stats, Store, StoreError,
 };
 
-/// How the next commit of the archiver fails.
+/// How a commit fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Nothing is written.
@@ -30,13 +31,16 @@ pub(crate) enum Fault {
 struct State {
     fault: Option<Fault>,
     key_fault: Option<Fault>,
+    /// After how many more commits it dies, and how the one fails at which it does.
+    dies: Option<(usize, Fault)>,
+    dead: bool,
     recorded: Vec<String>,
 }
 
 /// A store with faults.
 pub(crate) struct Faulty {
     inner: Arc<dyn Store>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 impl Faulty {
@@ -47,11 +51,11 @@ impl Faulty {
         let fault = None;
         Arc::new(Self {
             inner,
-            state: Mutex::new(State {
+            state: Arc::new(Mutex::new(State {
                 fault,
-                key_fault: None,
                 recorded,
-            }),
+                ..State::default()
+            })),
         })
     }
 
@@ -65,6 +69,37 @@ impl Faulty {
         self.state().key_fault = fault;
     }
 
+    /// Lets so many more commits succeed; the next one fails, and from then on none is taken.
+    pub(crate) fn die_after(&self, commits: usize, fault: Fault) {
+        self.state().dies = Some((commits, fault));
+    }
+
+    /// Whether it has died.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.state().dead
+    }
+
+    /// Takes commits again, as after a restart.
+    pub(crate) fn revive(&self) {
+        let mut state = self.state();
+        (state.dies, state.dead) = (None, false);
+    }
+
+    /// How the commit that comes now fails, if this is the one.
+    fn death(&self) -> Option<Fault> {
+        let mut state = self.state();
+        if state.dead {
+            return Some(Fault::NotDone);
+        }
+        let (left, fault) = state.dies?;
+        if let Some(left) = left.checked_sub(1) {
+            state.dies = Some((left, fault));
+            return None;
+        }
+        state.dead = true;
+        Some(fault)
+    }
+
     /// The ids of all entries that were committed, sorted.
     pub(crate) fn recorded(&self) -> Vec<String> {
         let mut recorded = self.state().recorded.clone();
@@ -73,8 +108,12 @@ impl Faulty {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lost() -> CommitError {
@@ -94,6 +133,7 @@ impl Store for Faulty {
             .any(|change| matches!(change, Change::PutKey(_)));
         let fault = archives.then(|| self.state().fault.take()).flatten();
         let fault = fault.or_else(|| keys.then(|| self.state().key_fault.take()).flatten());
+        let fault = self.death().or(fault);
         if fault == Some(Fault::NotDone) {
             return Err(lost());
         }
@@ -105,8 +145,14 @@ impl Store for Faulty {
                 _ => None,
             })
             .collect();
-        let committed = self.inner.commit(commit).await?;
-        self.state().recorded.extend(entries);
+        // Whoever waits for it may go: it is done all the same, and noted.
+        let (inner, state) = (Arc::clone(&self.inner), Arc::clone(&self.state));
+        let commit = tokio::spawn(async move {
+            let committed = inner.commit(commit).await?;
+            lock(&state).recorded.extend(entries);
+            Ok::<_, CommitError>(committed)
+        });
+        let committed = commit.await.unwrap()?;
         match fault {
             Some(_) => Err(lost()),
             None => Ok(committed),
@@ -184,6 +230,13 @@ impl Store for Faulty {
         self.inner.meta(key).await
     }
 
+    async fn reporting(
+        &self,
+        reporter: &Reporter,
+    ) -> Result<Option<Versioned<Reporting>>, StoreError> {
+        self.inner.reporting(reporter).await
+    }
+
     async fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError> {
         self.inner.leased_places().await
     }
@@ -201,7 +254,15 @@ impl Store for Faulty {
     }
 
     async fn reap(&self, before: Timestamp, limit: usize) -> Result<Reaped, CommitError> {
-        self.inner.reap(before, limit).await
+        let death = self.death();
+        if death == Some(Fault::NotDone) {
+            return Err(lost());
+        }
+        let reaped = self.inner.reap(before, limit).await?;
+        if death.is_some() {
+            return Err(lost());
+        }
+        Ok(reaped)
     }
 
     fn stats(&self) -> Stats {

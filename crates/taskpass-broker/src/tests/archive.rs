@@ -11,7 +11,7 @@ use taskpass_store::Store;
 
 use crate::testing::faulty::{Fault, Faulty};
 use crate::testing::log::{ids, lines};
-use crate::testing::{TestBroker, open_on, ops};
+use crate::testing::{TestBroker, cases, open_on, ops};
 use crate::{Archiver, LogSettings, RevokeWhat};
 
 struct World {
@@ -151,17 +151,8 @@ impl World {
     }
 }
 
-/// More by `TASKPASS_TEST_CASES`.
-#[expect(clippy::disallowed_methods, reason = "a test's own knob")]
-fn cases() -> u32 {
-    std::env::var("TASKPASS_TEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(24)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(24), max_shrink_iters: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_fails_each_effect_is_logged_once(steps in proptest::collection::vec(step(), 1..30)) {

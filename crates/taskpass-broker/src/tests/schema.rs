@@ -147,6 +147,7 @@ async fn entries_lead_to_each_other() {
         })
         .collect();
     let expected = [
+        "drill done from revocation done",
         "key done from revocation done",
         "registry done from revocation done",
         "revocation done from task.end done",
@@ -283,6 +284,81 @@ async fn the_schema_refuses_what_is_no_entry() {
     }
     schema.admits(token).unwrap();
     schema.admits(denied).unwrap();
+}
+
+/// By whoever's word: to the issue of what was used.
+#[tokio::test]
+async fn a_use_leads_to_the_issue_of_what_was_used() {
+    let entries = entries().await;
+    let used: Vec<_> = entries
+        .iter()
+        .filter(|entry| !entry["use"].is_null())
+        .collect();
+    assert_eq!(used.len(), 2);
+    for entry in &used {
+        let decision = &entry["cause"]["decision"];
+        let issued = entries.iter().find(|entry| entry["id"] == *decision);
+        let issued = issued.unwrap();
+        assert_eq!(case(issued), "credential.token allow");
+        for field in ["credential", "agent", "owner", "task", "target"] {
+            assert_eq!(issued[field], entry[field], "{field}");
+        }
+        let items = entry["use"]["items"].as_array().unwrap();
+        let outcomes: Vec<_> = items.iter().map(|item| &item["outcome"]).collect();
+        assert_eq!(outcomes, ["allowed", "refused", "allowed"]);
+    }
+    let by: BTreeSet<_> = used
+        .iter()
+        .map(|entry| entry["use"]["by"].as_str())
+        .collect();
+    assert_eq!(by, [Some("agent"), Some("verifier")].into());
+}
+
+#[tokio::test]
+async fn the_schema_refuses_what_is_no_use() {
+    let schema = Schema::new();
+    let entries = entries().await;
+    let with = |field: &str| {
+        entries
+            .iter()
+            .find(|entry| !entry[field].is_null())
+            .unwrap()
+    };
+    let (used, covered) = (with("use"), with("coverage"));
+    let set = |entry: &Value, path: &str, value: Value| {
+        let mut changed = entry.clone();
+        let (parent, field) = path.rsplit_once('/').unwrap();
+        changed.pointer_mut(parent).unwrap()[field] = value;
+        changed
+    };
+    let without = |entry: &Value, field: &str| {
+        let mut changed = entry.clone();
+        changed.as_object_mut().unwrap().remove(field).unwrap();
+        changed
+    };
+    for entry in [
+        without(used, "credential"),
+        without(used, "cause"),
+        without(used, "use"),
+        without(used, "actor"),
+        set(used, "/use/by", json!("operator")),
+        set(used, "/use/items", json!([])),
+        set(used, "/use/items/0/count", json!(0)),
+        set(used, "/use/items/0/action", json!("a\nb")),
+        set(used, "/use/items/0/outcome", json!("maybe")),
+        set(used, "/use/items/0/token", json!("eyJ")),
+        set(used, "/coverage", covered["coverage"].clone()),
+        set(used, "/cause", json!({ "entry": used["id"] })),
+        without(covered, "coverage"),
+        without(covered, "target"),
+        set(covered, "/actor", json!("agent/payer")),
+        set(covered, "/agent", json!("payer")),
+        set(covered, "/coverage/lost", Value::Null),
+    ] {
+        assert!(schema.admits(&entry).is_err(), "{entry:#}");
+    }
+    schema.admits(used).unwrap();
+    schema.admits(covered).unwrap();
 }
 
 #[test]

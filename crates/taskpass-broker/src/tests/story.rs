@@ -1,9 +1,11 @@
 //! A story in which everything happens once that the broker records: every kind of entry with every
 //! outcome that it can have. It remembers each secret and each error that it met.
 
+mod approvals;
 mod identities;
 mod liveness;
 mod operators;
+mod uses;
 mod work;
 
 use std::path::Path;
@@ -52,9 +54,11 @@ impl Story {
         story.keys().await;
         story.identities().await;
         story.work().await;
+        story.uses().await;
         story.liveness().await;
         story.denials().await;
         story.registry().await;
+        story.approvals().await;
         story.revocations().await;
         story.ends(folder).await;
         story

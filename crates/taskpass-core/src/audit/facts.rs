@@ -202,6 +202,8 @@ pub struct RevocationFacts {
 pub enum Cause {
     /// What another entry records.
     Entry(DecisionId),
+    /// A credential that this decision issued.
+    Decision(DecisionId),
     /// A revocation's rule.
     Rule {
         /// Its place in the order of rules.

@@ -2,11 +2,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
+use crate::access::Stage;
 use crate::credential::CredentialKind;
 use crate::grant::Basis;
 use crate::id::CredentialId;
 use crate::key::KeyId;
 use crate::name::MAX_NAME_LEN;
+use crate::promotion::{Ground, ProposalFacts, ReadinessFacts, RequirementsFacts};
 use crate::registry::Widening;
 use crate::revocation::{MAX_REASON_LEN, Rule, Selector};
 use crate::rng::SeededRng;
@@ -88,6 +90,10 @@ fn causes_and_attestations_say_which_they_are() {
             serde_json::json!({ "entry": id.to_string() }),
         ),
         (
+            serde_json::to_value(Cause::Decision(id)),
+            serde_json::json!({ "decision": id.to_string() }),
+        ),
+        (
             serde_json::to_value(Cause::from(&rule)),
             serde_json::json!({ "rule": {
                 "seq": 7, "selector": "all", "value": "", "at": "1970-01-01T00:00:00Z",
@@ -140,6 +146,7 @@ fn what_is_recorded_of_a_method_is_what_policies_are_told() {
 }
 
 /// Every field at its limit, together, although no kind has all of them.
+#[expect(clippy::too_many_lines, reason = "a few lines a field")]
 fn largest() -> Entry {
     let rng = SeededRng::new(1);
     // Within the first four digits of a year, the longest spelling.
@@ -205,11 +212,29 @@ fn largest() -> Entry {
         key: KeyId::from_thumbprint(digest),
         bound_to: Some(digest),
     });
+    entry.used = Some(used(1));
+    entry.coverage = Some(CoverageFacts {
+        from: at,
+        until: at,
+        lost: u64::MAX,
+        unknown: u64::MAX,
+    });
     entry.revocation = Some(RevocationFacts::new(
         &Selector::Target(target.clone()),
         u64::MAX,
         false,
     ));
+    entry.drill = Some(DrillFacts {
+        connected: u64::MAX,
+        confirmed: u64::MAX,
+        silent: u64::MAX,
+        commit_us: u64::MAX,
+        first_us: Some(u64::MAX),
+        p50_us: Some(u64::MAX),
+        last_us: Some(u64::MAX),
+        introspect_us: Some(u64::MAX),
+        timed_out: false,
+    });
     entry.enrolment = Some(EnrolmentFacts {
         token: digest,
         expires_at: until,
@@ -227,6 +252,30 @@ fn largest() -> Entry {
     entry.subject = Some(format!("what revoking target {target} would end"));
     entry.version = Some(u64::MAX);
     entry.widened = Widening::ALL.to_vec();
+    entry.promotion = Some(PromotionFacts {
+        from: Stage::ReadOnly,
+        to: Stage::Autonomous,
+        by: Ground::Evidence,
+        readiness: Some(ReadinessFacts {
+            report: digest,
+            log: "o".repeat(1024),
+            size: u64::MAX,
+            root: digest,
+            made_at: until,
+            agent: name.parse().unwrap(),
+            to: Stage::Autonomous,
+            requirements: Some(RequirementsFacts {
+                sha256: digest,
+                asked: u32::MAX,
+                not_asked: u32::MAX,
+            }),
+        }),
+        proposal: Some(ProposalFacts {
+            id,
+            by: Principal::Operator(name.parse().unwrap()),
+            at,
+        }),
+    });
     entry.state = Some("suspended");
     entry.count = Some(u64::MAX);
     entry.cause = Some(Cause::Rule {
@@ -239,6 +288,35 @@ fn largest() -> Entry {
     entry.reason = Some("😀".repeat(MAX_REASON_LEN));
     entry.trace_id = Some("f".repeat(32));
     entry
+}
+
+/// Uses whose texts are as long as they may be, and escaped.
+fn used(items: usize) -> UseFacts {
+    let at = Timestamp::from_millis(1_700_000_000_123);
+    let item = UseItem::new(
+        "s".repeat(MAX_SCOPE_LEN).parse().ok(),
+        Some("\"".repeat(MAX_ACTION_LEN)),
+        Some("\\".repeat(MAX_RESOURCE_LEN)),
+        UseOutcome::Allowed,
+        u64::from(u32::MAX),
+        (at, at),
+    );
+    UseFacts {
+        by: UsedBy::Verifier,
+        items: vec![item.unwrap(); items],
+    }
+}
+
+/// Uses take the room of what is asked and granted, which no entry about them has.
+#[test]
+fn no_entry_about_uses_is_too_large_for_the_log() {
+    let mut entry = largest();
+    (entry.asked, entry.granted, entry.log) = (None, None, None);
+    let without = serde_json::to_vec(&entry).unwrap().len();
+    entry.used = Some(used(MAX_USE_ITEMS));
+    let json = serde_json::to_vec(&entry).unwrap();
+    assert!(json.len() > without + MAX_USE_ITEMS * 2 * MAX_RESOURCE_LEN);
+    assert!(json.len() < MAX_ENTRY_LEN, "{}", json.len());
 }
 
 #[test]

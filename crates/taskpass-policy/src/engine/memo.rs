@@ -1,7 +1,8 @@
 //! What was answered, for whoever asks the very same again.
 //!
 //! An answer is found only by all that a decision reads, compared by value: the rows with their
-//! versions, everything that is asked, and of the time whatever policies or this crate can see of it.
+//! versions, everything that is asked, and of the time whatever policies or this crate can see of it; of
+//! lifetime, purpose and time no more than the set's policies can read ([`Reads`]).
 //! So an answer that is found is the one that would be worked out. What is kept belongs to one policy
 //! set and goes with it. There are a fixed number of places; a later answer takes that of an earlier
 //! one. Where only the purpose, the lifetime or the minute is another, what the rows are to Cedar is found
@@ -20,6 +21,7 @@ use taskpass_core::registry::{Agent, Owner, Target, Versioned};
 use taskpass_core::{AgentName, ScopeRef, TaskId};
 
 use crate::facts::Unbuildable;
+use crate::reads::Reads;
 use crate::request::Request;
 
 /// What one decision came to.
@@ -36,6 +38,7 @@ pub(crate) struct Answered {
 
 /// The answers of one policy set, and the rows that they are about as the set's schema has them.
 pub(super) struct Memo {
+    reads: Reads,
     answers: Places<Kept>,
     described: Places<Described>,
 }
@@ -73,9 +76,10 @@ struct Described {
 }
 
 impl Memo {
-    /// With so many places.
-    pub(super) fn new(places: usize) -> Self {
+    /// With so many places, for a set that reads so much.
+    pub(super) fn new(places: usize, reads: Reads) -> Self {
         Self {
+            reads,
             answers: Places::new(places),
             described: Places::new(places),
         }
@@ -90,15 +94,16 @@ impl Memo {
     ) -> Arc<Answered> {
         // What changes by itself, the time and the rows, has no part in the place: the next minute's
         // answer replaces this one's.
+        let reads = self.reads;
         let place = self.answers.of((
             about(request),
-            request.stated_purpose(),
-            request.ttl_seconds(),
+            reads.purpose.then(|| request.stated_purpose()),
+            reads.ttl.then(|| request.ttl_seconds()),
             request.depth,
         ));
         if let Some(place) = place
             && let Some(kept) = place.load().as_deref()
-            && kept.terms.are_of(request)
+            && kept.terms.are_of(request, reads)
             && kept.described.rows.are_of(request)
         {
             return Arc::clone(&kept.answered);
@@ -209,9 +214,9 @@ impl Terms {
         }
     }
 
-    /// Whether they are those of `request`. Its fields are named one by one, so that one that it gains is
-    /// not forgotten here.
-    fn are_of(&self, request: &Request<'_>) -> bool {
+    /// Whether they are those of `request`, as far as anything is read. Its fields are named one by one, so
+    /// that one that it gains is not forgotten here.
+    fn are_of(&self, request: &Request<'_>, reads: Reads) -> bool {
         let Request {
             agent: _,
             owner: _,
@@ -225,10 +230,10 @@ impl Terms {
             attestation,
             now,
         } = request;
-        self.minute == now.minute()
+        (!reads.time || self.minute == now.minute())
             && self.depth == *depth
-            && self.ttl_seconds == request.ttl_seconds()
-            && self.purpose == request.stated_purpose()
+            && (!reads.ttl || self.ttl_seconds == request.ttl_seconds())
+            && (!reads.purpose || self.purpose == request.stated_purpose())
             && self.attestation == *attestation
             && self.observed.iter().copied().eq(observed(request))
     }

@@ -53,7 +53,12 @@ pub struct Count {
 
 impl Count {
     fn once_more(&mut self, at: Timestamp) {
-        self.count = self.count.saturating_add(1);
+        self.more(1, at);
+    }
+
+    /// So often more, the last time at `at`.
+    pub(super) fn more(&mut self, times: u64, at: Timestamp) {
+        self.count = self.count.saturating_add(times);
         self.last_at = self.last_at.max(Some(at));
     }
 }

@@ -1,6 +1,7 @@
 //! How credentials end, by what a log says.
 
 mod month;
+mod uses;
 
 use serde_json::json;
 

@@ -21,15 +21,15 @@ fn why_a_scope_is_not_permitted() {
     let blocked_by = |registry: &Registry, name: &str| {
         let report = made(&facts(None, at(100), &[]), registry);
         let row = report.rows.iter().find(|row| row.scope == scope(name));
-        row.unwrap().blocked_by
+        row.unwrap().blocked_by.clone()
     };
     assert_eq!(blocked_by(&base(), "read"), None);
     assert_eq!(
-        blocked_by(&base(), "pay"),
+        blocked_by(&base(), "pay").as_deref(),
         Some("its stage does not admit it")
     );
     assert_eq!(
-        blocked_by(&base(), "gone"),
+        blocked_by(&base(), "gone").as_deref(),
         Some("the target does not have it")
     );
     let changed: [(Change, &str); 7] = [
@@ -56,7 +56,7 @@ fn why_a_scope_is_not_permitted() {
     for (change, expected) in changed {
         let mut registry = base();
         change(&mut registry);
-        assert_eq!(blocked_by(&registry, "read"), Some(expected));
+        assert_eq!(blocked_by(&registry, "read").as_deref(), Some(expected));
     }
 }
 
@@ -80,7 +80,8 @@ fn silence_is_not_disuse() {
         report.total,
         Ratio {
             permitted: 2,
-            granted: 1
+            granted: 1,
+            ..Ratio::default()
         }
     );
     assert_eq!(report.coverage.silent, ["https://api.example"]);
@@ -172,4 +173,29 @@ fn nothing_is_suggested_where_all_was_granted() {
     let suggestion = suggest(&facts, &registry, &made(&facts, &registry));
     assert!(suggestion.agents.is_empty() && suggestion.would_have_denied.is_empty());
     assert!(suggestion.says.starts_with("nothing to remove"));
+}
+
+#[test]
+fn what_the_registration_of_today_has_lost_is_denied_whoever_else_loses_something() {
+    let (one, two) = (id(at(600), 1), id(at(600), 2));
+    let entries = [
+        started(at(0), "a", &one, &["write"]),
+        token(at(10), "a", &one, &credential(at(310), 1), &["write"]),
+        started(at(20), "a", &two, &["read"]),
+        token(at(30), "a", &two, &credential(at(330), 2), &["read"]),
+    ];
+    let facts = facts(None, at(100), &entries);
+    // `write` was taken away meanwhile, and nothing is left to take.
+    let registry = registry(vec![agent("a", &["read"])]);
+    let suggestion = suggest(&facts, &registry, &made(&facts, &registry));
+    assert!(suggestion.agents.is_empty());
+    let denied = suggestion.would_have_denied.iter();
+    let denied: Vec<_> = denied
+        .map(|denied| (denied.kind, &denied.missing))
+        .collect();
+    let write = vec![scope("write")];
+    assert_eq!(
+        denied,
+        [("task.start", &write), ("credential.token", &write)]
+    );
 }

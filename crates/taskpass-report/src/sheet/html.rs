@@ -3,29 +3,18 @@
 //! Whatever stands in the page was escaped, and its own policy forbids it to run or to load anything,
 //! should a reader's browser ever find something in it that runs or loads.
 
+mod cell;
+mod style;
+
 use std::fmt::Write as _;
 
 use super::{Chart, Sheet, Table};
-
-const STYLE: &str = "\
-body{font:14px/1.45 system-ui,sans-serif;color:#1a1d21;max-width:75rem;margin:2rem auto;padding:0 1rem}\
-h1{font-size:1.5rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:1.6rem 0 .4rem}\
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:0}\
-dt{color:#5a626b}dd{margin:0;overflow-wrap:anywhere}\
-.note{border-left:4px solid #b7791f;background:#fdf6e7;padding:.4rem .7rem;margin:.6rem 0}\
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:12.5px}\
-th,td{text-align:left;vertical-align:top;padding:.25rem .5rem;border-bottom:1px solid #dde1e5;\
-overflow-wrap:anywhere}th{background:#f3f5f7}tr.alarm td{background:#fdecea}\
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}\
-figure{margin:0}figcaption{font-weight:600;margin-bottom:.3rem}svg{width:100%;height:auto}\
-svg text{font:12px system-ui,sans-serif;fill:#1a1d21}svg rect{fill:#2f6f9f}\
-@media print{@page{size:A4 landscape;margin:12mm}body{margin:0;max-width:none;font-size:10pt}\
-table{font-size:7.5pt}thead{display:table-header-group}tr,figure{break-inside:avoid}\
-.scroll{overflow:visible}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";
+use cell::Kind;
+use style::STYLE;
 
 /// How high a bar and its space are, where bars begin, and how long the longest is.
 const LINE: usize = 22;
-const LEFT: u64 = 150;
+const LEFT: u64 = 200;
 const LONGEST: u64 = 250;
 
 /// The page.
@@ -35,13 +24,14 @@ pub fn write(sheet: &Sheet) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src \
          'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<dl>\n"
+         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n<p>taskpass report</p>\n\
+         <h1>{title}</h1>\n<dl>\n"
     );
     for (name, value) in &sheet.lines {
         let (name, value) = (escaped(name), escaped(value));
         let _ = writeln!(page, "<dt>{name}</dt><dd>{value}</dd>");
     }
-    page.push_str("</dl>\n");
+    page.push_str("</dl>\n</header>\n");
     for note in &sheet.notes {
         let _ = writeln!(page, "<p class=\"note\">{}</p>", escaped(note));
     }
@@ -59,16 +49,19 @@ pub fn write(sheet: &Sheet) -> String {
 
 fn table(page: &mut String, table: &Table) {
     let title = escaped(&table.title);
-    let _ = writeln!(
-        page,
-        "<h2>{title}</h2>\n<div class=\"scroll\"><table>\n<thead><tr>"
-    );
-    for column in &table.columns {
-        let _ = write!(
-            page,
-            "<th scope=\"col\">{}</th>",
-            escaped(&column.replace('_', " "))
-        );
+    let many = table.rows.len();
+    let _ = writeln!(page, "<h2>{title} <small>{many}</small></h2>");
+    if table.rows.is_empty() {
+        page.push_str("<p class=\"none\">none</p>\n");
+        return;
+    }
+    let kinds: Vec<Kind> = (0..table.columns.len())
+        .map(|column| Kind::of(table.rows.iter().filter_map(|row| row.cells.get(column))))
+        .collect();
+    page.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
+    for (column, kind) in table.columns.iter().zip(&kinds) {
+        let (class, name) = (kind.class(), escaped(&column.replace('_', " ")));
+        let _ = write!(page, "<th scope=\"col\"{class}>{name}</th>");
     }
     page.push_str("</tr></thead>\n<tbody>\n");
     for row in &table.rows {
@@ -77,8 +70,13 @@ fn table(page: &mut String, table: &Table) {
         } else {
             "<tr>"
         });
-        for cell in &row.cells {
-            let _ = write!(page, "<td>{}</td>", escaped(cell));
+        for (cell, kind) in row.cells.iter().zip(&kinds) {
+            let text = match kind {
+                Kind::Instant => escaped(cell).replacen('T', "<wbr>T", 1),
+                Kind::Long => breakable(cell),
+                Kind::Number | Kind::Text => escaped(cell),
+            };
+            let _ = write!(page, "<td{}>{text}</td>", kind.class());
         }
         page.push_str("</tr>\n");
     }
@@ -89,12 +87,15 @@ fn table(page: &mut String, table: &Table) {
 fn draw(page: &mut String, chart: &Chart) {
     let title = escaped(&chart.title);
     let height = chart.bars.len().saturating_mul(LINE);
+    let _ = writeln!(page, "<figure><figcaption>{title}</figcaption>");
     let most = chart.bars.iter().map(|(_, many)| *many).max();
-    let most = most.unwrap_or(0).max(1);
+    let Some(most) = most.filter(|most| *most > 0) else {
+        page.push_str("<p class=\"none\">none</p></figure>\n");
+        return;
+    };
     let _ = writeln!(
         page,
-        "<figure><figcaption>{title}</figcaption>\n\
-         <svg viewBox=\"0 0 480 {height}\" role=\"img\" aria-label=\"{title}\">"
+        "<svg viewBox=\"0 0 530 {height}\" role=\"img\" aria-label=\"{title}\">"
     );
     for (n, (name, many)) in chart.bars.iter().enumerate() {
         let (top, base) = (
@@ -117,15 +118,23 @@ fn draw(page: &mut String, chart: &Chart) {
     page.push_str("</svg></figure>\n");
 }
 
-/// As much of a name as has room before its bar.
+/// As much of a name as has room before its bar: both ends, for names differ at either.
 fn shortened(name: &str) -> String {
-    const ROOM: usize = 22;
-    if name.chars().count() <= ROOM {
+    const ENDS: [usize; 2] = [12, 13];
+    let many = name.chars().count();
+    let [first, last] = ENDS;
+    if many <= first + last + 1 {
         return name.to_owned();
     }
-    let mut short: String = name.chars().take(ROOM - 1).collect();
-    short.push('…');
-    short
+    let head: String = name.chars().take(first).collect();
+    let tail: String = name.chars().skip(many.saturating_sub(last)).collect();
+    format!("{head}…{tail}")
+}
+
+/// The same text, which may break where its parts meet: a target and its scope, the words of a name.
+fn breakable(text: &str) -> String {
+    let parts = text.split_inclusive(['#', '@', '_']).map(escaped);
+    parts.collect::<Vec<_>>().join("<wbr>")
 }
 
 /// Text as text, in an element or an attribute, whatever it holds. What steers the direction or the

@@ -1,11 +1,11 @@
 //! Each report as a sheet.
 
-use super::{Chart, Sheet, Table, at, seconds, span};
+use super::{Chart, Sheet, Table, at, seconds, span, uses};
 use crate::exposure::Exposure;
 use crate::facts::{About, KeysFrom};
 use crate::histogram::Histogram;
 use crate::inventory::{Fault, Inventory};
-use crate::least_privilege::{LeastPrivilege, Suggestion};
+use crate::least_privilege::{LeastPrivilege, Row, Suggestion};
 
 impl From<&Inventory> for Sheet {
     fn from(report: &Inventory) -> Self {
@@ -24,6 +24,7 @@ impl From<&Inventory> for Sheet {
                 "tasks",
                 "credentials",
                 "denials",
+                "uses",
                 "live_credentials",
                 "faults",
             ],
@@ -43,6 +44,7 @@ impl From<&Inventory> for Sheet {
                 row.tasks.to_string(),
                 row.credentials.to_string(),
                 row.denials.to_string(),
+                uses::times(row.uses),
                 row.live_credentials.to_string(),
                 faults.join("; "),
             ];
@@ -105,6 +107,12 @@ impl From<&LeastPrivilege> for Sheet {
                 "last_granted_at",
                 "not_granted_for",
                 "used",
+                "used_below",
+                "use_known_since",
+                "last_used_at",
+                "not_used_for",
+                "refused",
+                "own_word",
             ],
         );
         for row in &report.rows {
@@ -114,22 +122,30 @@ impl From<&LeastPrivilege> for Sheet {
                 row.owner.clone().unwrap_or_default(),
                 row.scope.clone(),
                 row.access.clone().unwrap_or_default(),
-                if row.permitted { "yes" } else { "no" }.to_owned(),
-                row.blocked_by.unwrap_or_default().to_owned(),
+                permitted(row).to_owned(),
+                row.blocked_by.clone().unwrap_or_default(),
                 row.granted.to_string(),
                 row.granted_below.to_string(),
                 at(row.last_granted_at),
                 seconds(row.not_granted_for_s),
-                row.used
-                    .map_or_else(|| "unknown".to_owned(), |used| used.to_string()),
+                uses::times(row.used),
+                uses::times(row.used_below),
+                at(row.use_known_since),
+                at(row.last_used_at),
+                seconds(row.not_used_for_s),
+                row.refused.to_string(),
+                row.own_word.to_string(),
             ];
-            table.row(row.permitted && !granted, cells);
+            let unused = row.was_used() == Some(false);
+            table.row(row.permitted && (!granted || unused), cells);
         }
         let mut lines = about(&report.about);
         let total = &report.total;
         lines.push(("permitted", total.permitted.to_string()));
+        lines.push(("permitted by", report.permitted_says.clone()));
         lines.push(("granted of these", total.granted.to_string()));
-        lines.push(("used", report.coverage.says.clone()));
+        lines.push(("used", uses::ratio(total)));
+        lines.push(("use", report.coverage.says.clone()));
         let idle = report
             .agents
             .iter()
@@ -147,10 +163,19 @@ impl From<&LeastPrivilege> for Sheet {
             }],
             tables: vec![table],
         };
+        uses::add(&mut sheet, report);
         if let Some(suggestion) = &report.suggestion {
             suggested(&mut sheet, suggestion);
         }
         sheet
+    }
+}
+
+fn permitted(row: &Row) -> &'static str {
+    match (row.permitted, row.would_deny) {
+        (true, false) => "yes",
+        (true, true) => "yes, as its target is observed",
+        (false, _) => "no",
     }
 }
 
@@ -232,7 +257,7 @@ impl From<&Exposure> for Sheet {
         lines.push(("oldest alive", oldest));
         let mut notes = notes(&report.about);
         notes.push(
-            "how long it takes from a revocation until verifiers refuse is not in the log"
+            "how long it takes from a revocation until verifiers refuse is what drills measure, and not in here"
                 .to_owned(),
         );
         Self {
@@ -255,7 +280,7 @@ fn chart(title: &str, histogram: &Histogram) -> Chart {
     }
 }
 
-fn about(about: &About) -> Vec<(&'static str, String)> {
+pub(super) fn about(about: &About) -> Vec<(&'static str, String)> {
     let since = about.since.or(about.log_first_at);
     let keys = match about.log_keys_from {
         KeysFrom::Given => "verified by the keys that were given",
@@ -272,7 +297,7 @@ fn about(about: &About) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn notes(about: &About) -> Vec<String> {
+pub(super) fn notes(about: &About) -> Vec<String> {
     let mut notes = Vec::new();
     match (about.since, about.log_first_at) {
         (Some(since), Some(first)) if first > since => notes.push(format!(

@@ -24,11 +24,14 @@ pub fn asked(row: &Access) -> Option<Asked> {
     }
     let (service, method) = row.method.strip_prefix("/taskpass.v1.")?.split_once('/')?;
     Some(match (service, method) {
-        ("RegistryService", "Get" | "List") => Asked::Here(Verb::ReadRegistry),
+        ("RegistryService", "Get" | "List") | ("ApprovalService", "ListProposals") => {
+            Asked::Here(Verb::ReadRegistry)
+        }
         ("RegistryService", "Apply") => Asked::Here(Verb::Apply),
         ("RegistryService", "Register" | "Update" | "Suspend" | "Resume" | "Retire")
+        | ("ApprovalService", "Approve" | "Reject" | "ApprovePolicy")
         | ("EnrolmentService", "CreateEnrolmentToken")
-        | ("RevocationService", "Revoke")
+        | ("RevocationService", "Revoke" | "Drill")
         | ("KeyService", "Taint")
         | ("BackupService", "Unseal") => Asked::There,
         ("BackupService", "Backup") => Asked::Here(Verb::Backup),

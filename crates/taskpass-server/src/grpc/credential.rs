@@ -133,8 +133,8 @@ impl Service {
     }
 }
 
-/// A batch is as much as it asks for. Without a place nothing is issued: the gate put it there.
-fn weigh(
+/// A batch is as much as it asks for. Without a place nothing is done: the gate put it there.
+pub(super) fn weigh(
     place: Option<&Place>,
     caller: &Standing,
     items: usize,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use taskpass_api::v1;
 use taskpass_broker::Error;
+use taskpass_core::access::Stage;
 use taskpass_core::identity::Principal;
 use taskpass_core::ttl::{MIN_TTL, Ttl, TtlError};
 use taskpass_core::{CredentialId, ScopeName, ScopeRef, TargetUri, TaskId, Timestamp};
@@ -81,6 +82,15 @@ pub(super) fn ttl(value: Option<prost_types::Duration>, max: Ttl) -> Result<Opti
         return Err(TtlError::TooShort.into());
     }
     Ok(Some(Ttl::new(duration, max)?))
+}
+
+pub(super) fn stage(value: v1::Stage, field: &'static str) -> Result<Stage, Error> {
+    match value {
+        v1::Stage::ReadOnly => Ok(Stage::ReadOnly),
+        v1::Stage::Bounded => Ok(Stage::Bounded),
+        v1::Stage::Autonomous => Ok(Stage::Autonomous),
+        v1::Stage::Unspecified => Err(Error::field(field, "read-only, bounded or autonomous")),
+    }
 }
 
 pub(super) fn timestamp(

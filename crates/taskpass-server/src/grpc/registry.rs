@@ -4,13 +4,14 @@ mod apply;
 mod entry;
 
 use taskpass_api::v1::{self, registry_service_server::RegistryService};
-use taskpass_broker::{Error, Resume};
+use taskpass_broker::{Error, Resume, Update, Updated};
 use taskpass_core::registry::{Registry, Row, RowKey, Versioned};
 use tonic::{Request, Response, Status};
 
 use super::{Service, parse, standing};
 use crate::status;
-use entry::{from_proto, to_proto};
+use entry::from_proto;
+pub(super) use entry::to_proto;
 
 #[tonic::async_trait]
 impl RegistryService for Service {
@@ -38,14 +39,28 @@ impl RegistryService for Service {
         let caller = standing(&request)?;
         let request = request.into_inner();
         let row = from_proto(request.entry).map_err(status::of)?;
-        let written = self
-            .broker
-            .update(&caller, row, request.expected_version, &request.reason)
+        let grounds = self
+            .grounds(&row.key().to_string(), request.readiness, request.force)
             .await
             .map_err(status::of)?;
-        Ok(Response::new(v1::UpdateResponse {
-            entry: Some(to_proto(&written.row)),
-            registry_version: written.registry_version,
+        let update = Update {
+            row,
+            expected: request.expected_version,
+            reason: request.reason,
+            grounds,
+        };
+        let updated = self.broker.replace(&caller, &update).await;
+        Ok(Response::new(match updated.map_err(status::of)? {
+            Updated::Written(written) => v1::UpdateResponse {
+                entry: Some(to_proto(&written.row)),
+                registry_version: written.registry_version,
+                proposal: None,
+            },
+            Updated::Waits(proposal) => v1::UpdateResponse {
+                entry: None,
+                registry_version: 0,
+                proposal: Some(super::approval::proposal(&proposal)),
+            },
         }))
     }
 
@@ -181,11 +196,8 @@ impl RegistryService for Service {
     ) -> Result<Response<v1::ApplyResponse>, Status> {
         let caller = standing(&request)?;
         let request = request.into_inner();
-        let applied = match self
-            .broker
-            .apply(&caller, &apply::from_proto(&request))
-            .await
-        {
+        let list = apply::from_proto(&request);
+        let applied = match self.broker.apply(&caller, &list).await {
             Ok(applied) => applied,
             Err(error) => return Err(status::of(apply::placed(error, &request.entries))),
         };
@@ -199,6 +211,11 @@ impl RegistryService for Service {
 /// The row that an entry says, for whoever fills a new store by the same rules.
 pub fn row_of(entry: v1::Entry) -> Result<Row, Error> {
     from_proto(Some(entry))
+}
+
+/// The entry that says a row, for whoever writes a registry down without a call.
+pub fn entry_of(row: &Versioned<Row>) -> v1::Entry {
+    entry::to_proto(row)
 }
 
 fn kind(number: i32) -> Result<v1::Kind, Error> {

@@ -1,5 +1,6 @@
 //! `RevocationService`, but for the feed's stream.
 
+mod drill;
 mod watch;
 
 use taskpass_api::v1::{self, revocation_service_server::RevocationService};
@@ -73,6 +74,20 @@ impl RevocationService for Service {
             subscription,
             first,
         )))
+    }
+
+    async fn drill(
+        &self,
+        request: Request<v1::DrillRequest>,
+    ) -> Result<Response<v1::DrillResponse>, Status> {
+        self.hold_drill(request).await
+    }
+
+    async fn confirm(
+        &self,
+        request: Request<v1::ConfirmRequest>,
+    ) -> Result<Response<v1::ConfirmResponse>, Status> {
+        self.confirmed(&request)
     }
 }
 

@@ -1,12 +1,16 @@
 //! `VerificationService`.
 
+use std::sync::Arc;
+
 use taskpass_api::v1::{self, verification_service_server::VerificationService};
 use taskpass_broker::{Error, Introspected, Presented};
 use taskpass_core::credential::CredentialBody;
 use taskpass_core::spiffe::{SpiffeId, Subject};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{Service, convert, standing};
+use super::credential::weigh;
+use super::{Service, convert, standing, uses};
+use crate::callers::Place;
 use crate::status;
 
 #[tonic::async_trait]
@@ -34,6 +38,28 @@ impl VerificationService for Service {
         let response = found.map_or_else(v1::IntrospectResponse::default, |found| {
             self.to_active(found)
         });
+        Ok(Response::new(response))
+    }
+
+    async fn report_use(
+        &self,
+        request: Request<Streaming<v1::ReportUseRequest>>,
+    ) -> Result<Response<v1::ReportUseResponse>, Status> {
+        let caller = standing(&request)?;
+        let place = request.extensions().get::<Arc<Place>>().cloned();
+        let batches = uses::batches(request.into_inner()).await?;
+        let _places = weigh(place.as_deref(), &caller, batches.len(), &self.broker)?;
+        // All are read before one is recorded: what is malformed records nothing.
+        let reports = batches
+            .into_iter()
+            .map(|batch| uses::report(&caller.caller, batch))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(status::of)?;
+        let mut response = v1::ReportUseResponse::default();
+        for report in &reports {
+            let reported = self.broker.report_use(&caller, report).await;
+            uses::add(&mut response, reported.map_err(status::of)?);
+        }
         Ok(Response::new(response))
     }
 }

@@ -169,6 +169,14 @@ const fn code(error: &Error) -> Code {
         | Error::VersionChanged { .. }
         | Error::RegistryVersionChanged { .. }
         | Error::InvalidEntries { .. }
+        | Error::NotReady { .. }
+        | Error::SecondOperatorRequired { .. }
+        | Error::ProposalNotFound { .. }
+        | Error::AlreadyProposed { .. }
+        | Error::ProposalsFull
+        | Error::ForeignTarget { .. }
+        | Error::DrillNotNow { .. }
+        | Error::NotDrillable { .. }
         | Error::TooManyChanges { .. } => Code::InvalidRequest,
         Error::Internal(_) => Code::ServerError,
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::Credential;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -22,7 +23,9 @@ use tokio::sync::mpsc;
 
 use super::Batched;
 use crate::backend::{Backend, Reader};
-use crate::commit::{ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed};
+use crate::commit::{
+    ArchiveCursor, Commit, Committed, Counter, LeasedPlaces, MetaKey, Outboxed, Reporter,
+};
 use crate::error::{CommitError, StoreError};
 use crate::rules::SharedRules;
 use crate::store::{Birth, Page, Reaped, Stats, Store};
@@ -153,6 +156,13 @@ impl<B: Backend> Store for Batched<B> {
 
     async fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.reader()?.meta(key)
+    }
+
+    async fn reporting(
+        &self,
+        reporter: &Reporter,
+    ) -> Result<Option<Versioned<Reporting>>, StoreError> {
+        self.reader()?.reporting(reporter)
     }
 
     async fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError> {

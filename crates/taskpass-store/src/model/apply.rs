@@ -116,6 +116,12 @@ impl State {
                 let present = self.next_places.get(&(*hour, *kind)).copied().unwrap_or(0);
                 (present == *next, Refusal::PlacesLeased { next: present })
             }
+            Guard::ReportingIs { reporter, version } => (
+                self.reporting.get(reporter).map_or(0, |kept| kept.version) == *version,
+                Refusal::ReportingChanged {
+                    reporter: reporter.clone(),
+                },
+            ),
             Guard::MetaIs { key, value } => (
                 self.values.get(key) == value.as_ref(),
                 Refusal::MetaChanged { key: *key },
@@ -271,6 +277,14 @@ impl State {
             }
             Change::LeasePlaces { kind, hour, next } => {
                 self.next_places.insert((hour, kind), next);
+            }
+            Change::PutReporting {
+                reporter,
+                reporting: value,
+            } => {
+                let version = self.reporting.get(&reporter).map_or(0, |kept| kept.version) + 1;
+                self.reporting
+                    .insert(reporter, Versioned { value, version });
             }
             Change::PutMeta { key, value } => {
                 self.values.insert(key, value);

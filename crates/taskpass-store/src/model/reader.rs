@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::Credential;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -14,7 +15,7 @@ use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 
 use super::Shared;
 use crate::backend::Reader;
-use crate::commit::{ArchiveCursor, Counter, LeasedPlaces, MetaKey, Outboxed};
+use crate::commit::{ArchiveCursor, Counter, LeasedPlaces, MetaKey, Outboxed, Reporter};
 use crate::error::StoreError;
 use crate::rules::SharedRules;
 use crate::store::{Birth, Page};
@@ -142,6 +143,12 @@ impl Reader for ModelReader {
 
     fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.shared.look(|state| state.values.get(&key).cloned()))
+    }
+
+    fn reporting(&self, reporter: &Reporter) -> Result<Option<Versioned<Reporting>>, StoreError> {
+        Ok(self
+            .shared
+            .look(|state| state.reporting.get(reporter).cloned()))
     }
 
     fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError> {

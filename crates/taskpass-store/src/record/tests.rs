@@ -49,6 +49,10 @@ fn read_as_each(bytes: &[u8]) -> Vec<(&'static str, bool)> {
             read("idempotency", bytes, IdempotencyRecord::into_parts).is_ok(),
         ),
         ("meta", read("meta", bytes, BirthRecord::into_parts).is_ok()),
+        (
+            "meta",
+            read("meta", bytes, ReportingRecord::into_reporting).is_ok(),
+        ),
     ]
 }
 

@@ -14,7 +14,7 @@ use taskpass_core::revocation::RuleSet;
 use super::error::During as _;
 use super::group::{Effects, Group};
 use super::reader::RedbReader;
-use super::shared::Shared;
+use super::shared::{Recent, Shared};
 use super::{keys, read, tables};
 use crate::backend::{Backend, Reader};
 use crate::commit::{Commit, Committed, Refusal};
@@ -83,6 +83,7 @@ impl RedbBackend {
             counters: RwLock::new(counters),
             last_committed_at: AtomicU64::new(clock.last_committed_at),
             outbox: AtomicU64::new(outbox.len().during("counted the outbox")?),
+            recent: Recent::default(),
         };
         drop((meta, rules, counts, outbox));
         drop(transaction);
@@ -141,6 +142,7 @@ impl RedbBackend {
     fn take_over(&mut self, effects: Effects) {
         self.clock = effects.clock;
         let shared = &self.shared;
+        shared.recent.changed(&effects);
         shared.change_counters(|counters| {
             counters.merge(&effects.counted);
             counters.take_away(&effects.freed);

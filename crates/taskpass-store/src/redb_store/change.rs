@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use redb::ReadableTable as _;
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::Credential;
 use taskpass_core::identity::{IdentityLine, Principal};
 use taskpass_core::registry::Row;
@@ -15,11 +16,13 @@ use super::error::During as _;
 use super::group::Group;
 use super::writing::{put, put_record};
 use super::{keys, read, tables};
-use crate::commit::{ArchiveCursor, Change, Committed, IdempotencyKey, MetaKey, registry_version};
+use crate::commit::{
+    ArchiveCursor, Change, Committed, IdempotencyKey, MetaKey, Reporter, registry_version,
+};
 use crate::error::StoreError;
 use crate::record::{
     self, ArchiveRecord, CredentialRecord, EnrolmentRecord, IdempotencyRecord, IdentityRecord,
-    KeyRow, RowRecord, RuleRecord, TaskRecord, TieRecord,
+    KeyRow, ReportingRecord, RowRecord, RuleRecord, TaskRecord, TieRecord,
 };
 
 impl Group<'_> {
@@ -64,6 +67,10 @@ impl Group<'_> {
                 let under = keys::list_place(*kind, *hour);
                 put(self.tables.list_place()?, &under, *next)
             }
+            Change::PutReporting {
+                reporter,
+                reporting,
+            } => self.put_reporting(reporter, reporting),
             Change::PutMeta { key, value } => {
                 put(self.tables.meta()?, keys::value(*key), value.as_slice())
             }
@@ -154,6 +161,7 @@ impl Group<'_> {
         put_record(self.tables.credential()?, id, &record)?;
         let under = keys::pair(credential.task.as_bytes(), id);
         put(self.tables.task_credential()?, &under, ())?;
+        self.credentials.push(credential.id);
         self.counted.record(credential);
         self.saw_iat(credential.issued_at);
         Ok(())
@@ -208,8 +216,20 @@ impl Group<'_> {
         let under = keys::principal(&line.principal);
         let record = IdentityRecord::from(line);
         put_record(self.tables.identity()?, under.as_str(), &record)?;
+        self.identities.push(line.principal.clone());
         self.saw_iat(line.current.issued_at);
         Ok(())
+    }
+
+    fn put_reporting(
+        &mut self,
+        reporter: &Reporter,
+        reporting: &Reporting,
+    ) -> Result<(), StoreError> {
+        let table = self.tables.meta()?;
+        let present = read::reporting(table, reporter)?.map_or(0, |kept| kept.version);
+        let record = ReportingRecord::new(reporting, present.saturating_add(1));
+        put_record(table, keys::reporting(reporter).as_str(), &record)
     }
 
     fn archived(&mut self, ids: &[DecisionId], cursor: &ArchiveCursor) -> Result<(), StoreError> {

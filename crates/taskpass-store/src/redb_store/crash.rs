@@ -1,4 +1,5 @@
-//! Crashes at every kind of moment: what was acknowledged is there, half a group never is.
+//! Crashes at every sync and anywhere between two: what was acknowledged is there, half a group never is,
+//! and a crash in the middle of coming back changes nothing of that.
 
 use taskpass_core::revocation::Selector;
 use taskpass_core::rng::{Rng, SeededRng};
@@ -13,7 +14,12 @@ use crate::values::*;
 use crate::{Birth, MetaKey, Swept};
 
 const GROUPS: u16 = 14;
-const CRASHES: u64 = 40;
+/// Crashes at random moments, beside those at each sync.
+const CRASHES: u64 = 24;
+/// Crashes just before each sync, when most is uncertain.
+const AT_EACH_SYNC: usize = 3;
+/// How often a broker that comes back dies again.
+const AGAIN: usize = 2;
 
 fn options() -> Options {
     Options {
@@ -99,38 +105,61 @@ fn survived(backend: &RedbBackend, acknowledged: u16) -> u16 {
     found.expect("a group was lost, or half of one is there")
 }
 
+/// Reopens what a crash left, with further crashes while that is recovered from; how many groups there are,
+/// and the disk.
+fn come_back(image: Vec<u8>, acknowledged: u16, rng: &dyn Rng) -> (u16, Disk) {
+    let mut disk = Disk::holding(image);
+    let found = survived(&open(disk.clone()), acknowledged);
+    for _ in 0..AGAIN {
+        let any = usize::try_from(rng.below(disk.events() as u64 + 1)).unwrap();
+        let syncs = disk.syncs();
+        let again = match syncs.len() {
+            0 => any,
+            some if rng.below(2) == 0 => syncs[usize::try_from(rng.below(some as u64)).unwrap()],
+            _ => any,
+        };
+        disk = Disk::holding(disk.image(again, rng));
+        assert_eq!(survived(&open(disk.clone()), found), found, "at {again}");
+    }
+    (found, disk)
+}
+
 #[test]
 fn every_acknowledged_group_survives_and_no_half_of_one() {
-    for seed in 0..4 {
+    for seed in 0..seeds() {
         let rng: &dyn Rng = &SeededRng::new(seed);
         let disk = Disk::default();
         let acknowledged = run(&disk);
         let (first, all) = (acknowledged[0], disk.events());
-        for crash in 0..CRASHES {
-            let moment = first + usize::try_from(rng.below((all - first + 1) as u64)).unwrap();
+        let random = (0..CRASHES).map(|_| {
+            let after = rng.below((all - first + 1) as u64);
+            first + usize::try_from(after).unwrap()
+        });
+        let syncs = disk.syncs().into_iter().filter(|sync| *sync >= first);
+        let at_syncs = syncs.flat_map(|sync| [sync; AT_EACH_SYNC]);
+        for moment in at_syncs.chain(random) {
             let known = acknowledged.iter().filter(|ack| **ack <= moment).count() - 1;
             let known = u16::try_from(known).unwrap();
-            let after = Disk::holding(disk.image(moment, rng));
-            let found = survived(&open(after.clone()), known);
-
-            // A second crash, while the first one is being recovered from.
-            let again = usize::try_from(rng.below(after.events() as u64 + 1)).unwrap();
-            let twice = Disk::holding(after.image(again, rng));
-            let mut backend = open(twice);
-            assert_eq!(
-                survived(&backend, found),
-                found,
-                "seed {seed} crash {crash}"
-            );
+            let (found, disk) = come_back(disk.image(moment, rng), known, rng);
 
             // It goes on from there.
             if found < GROUPS {
+                let mut backend = open(disk);
                 let outcomes = backend.apply(&group(found)).unwrap();
                 assert!(outcomes.iter().all(Result::is_ok));
-                assert_eq!(holds_exactly(&backend, found + 1), Some(()));
+                let next = found + 1;
+                assert_eq!(holds_exactly(&backend, next), Some(()), "{seed} {moment}");
             }
         }
     }
+}
+
+/// More by `TASKPASS_TEST_CASES`: one for each eight of those.
+#[expect(clippy::disallowed_methods, reason = "a test's own knob")]
+fn seeds() -> u64 {
+    let asked = std::env::var("TASKPASS_TEST_CASES").ok();
+    let cases = asked.and_then(|cases| cases.parse::<u64>().ok());
+    cases.map_or(3, |cases| cases.div_ceil(8))
 }
 
 /// The suite above can fail: a disk that forgets a sync loses an acknowledged group.

@@ -1,7 +1,8 @@
 //! A disk for tests: it remembers every write, and can show what a crash would have left.
 //!
 //! Between two syncs a disk may write what it was given in any order, in part, and torn at its
-//! sectors; only a sync makes what came before it certain. [`Disk::image`] makes one such outcome.
+//! sectors or within one; only a sync makes what came before it certain. [`Disk::image`] makes one such
+//! outcome. What it never does: change a byte that nobody wrote.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,10 +59,21 @@ impl Disk {
         self.log().allowed = Some(operations);
     }
 
+    /// After how many operations each sync came.
+    pub(super) fn syncs(&self) -> Vec<usize> {
+        let log = self.log();
+        let events = log.events.iter().enumerate();
+        events
+            .filter(|(_, event)| matches!(event, Event::Sync))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
     /// What could be found after a crash that came when `at` operations had been made.
     ///
-    /// All up to the last sync is there. Of what came after it each sector is there or not; one
-    /// draw decides for the whole image whether few or many are.
+    /// All up to the last sync is there. What came after it is there sector by sector, or not; one
+    /// draw decides for the whole image whether few or many are, another one whether they came in another
+    /// order, a third one whether some of them came in part.
     pub(super) fn image(&self, at: usize, rng: &dyn Rng) -> Vec<u8> {
         let log = self.log();
         let events = &log.events[..at];
@@ -69,37 +81,82 @@ impl Disk {
         let synced = events.iter().rposition(is_sync).map_or(0, |sync| sync + 1);
         let mut image = log.base.clone();
         for event in &events[..synced] {
-            event.happen(&mut image, &mut |_| true);
+            event.happen(&mut image);
         }
-        let odds = [0, 1, 8, 15, 16][usize::try_from(rng.below(5)).unwrap()];
-        for event in &events[synced..] {
-            event.happen(&mut image, &mut |_| rng.below(16) < odds);
+        let odds = [0, 1, 8, 15, 16][index(rng.below(5))];
+        let (mixed, torn) = (rng.below(2) == 0, rng.below(2) == 0);
+        let unsynced = events[synced..].iter().flat_map(Event::pieces);
+        let mut pieces: Vec<_> = unsynced.filter(|_| rng.below(16) < odds).collect();
+        if mixed {
+            for last in (1..pieces.len()).rev() {
+                pieces.swap(last, index(rng.below(last as u64 + 1)));
+            }
+        }
+        for piece in pieces {
+            let piece = if torn && rng.below(8) == 0 {
+                piece.torn(rng)
+            } else {
+                piece
+            };
+            piece.happen(&mut image);
         }
         image
     }
 }
 
-impl Event {
-    /// Changes `image`, as far as `reaches` lets each sector through.
-    fn happen(&self, image: &mut Vec<u8>, reaches: &mut dyn FnMut(usize) -> bool) {
+/// What reaches the disk as one, if nothing tears it.
+#[derive(Debug, Clone, Copy)]
+enum Piece<'a> {
+    SetLen(usize),
+    /// Of one sector.
+    Bytes(usize, &'a [u8]),
+}
+
+impl Piece<'_> {
+    fn happen(self, image: &mut Vec<u8>) {
         match self {
-            Self::Sync => {}
-            Self::SetLen(len) => {
-                if reaches(0) {
-                    image.resize(*len, 0);
-                }
-            }
+            Self::SetLen(len) => image.resize(len, 0),
+            Self::Bytes(offset, data) => put(image, offset, data),
+        }
+    }
+
+    /// Its beginning, or its end.
+    fn torn(self, rng: &dyn Rng) -> Self {
+        let Self::Bytes(offset, data) = self else {
+            return self;
+        };
+        let at = index(rng.below(data.len() as u64 + 1));
+        let (before, after) = data.split_at(at);
+        if rng.below(2) == 0 {
+            Self::Bytes(offset, before)
+        } else {
+            Self::Bytes(offset + at, after)
+        }
+    }
+}
+
+impl Event {
+    fn happen(&self, image: &mut Vec<u8>) {
+        for piece in self.pieces() {
+            piece.happen(image);
+        }
+    }
+
+    /// The pieces in which it reaches the disk, in order.
+    fn pieces(&self) -> Vec<Piece<'_>> {
+        match self {
+            Self::Sync => Vec::new(),
+            Self::SetLen(len) => vec![Piece::SetLen(*len)],
             Self::Write(offset, data) => {
-                let mut from = 0;
+                let (mut pieces, mut from) = (Vec::new(), 0);
                 while from < data.len() {
                     // Up to the next boundary of the disk, not of the write.
                     let step = SECTOR - (offset + from) % SECTOR;
                     let to = data.len().min(from + step);
-                    if reaches((offset + from) / SECTOR) {
-                        put(image, offset + from, &data[from..to]);
-                    }
+                    pieces.push(Piece::Bytes(offset + from, &data[from..to]));
                     from = to;
                 }
+                pieces
             }
         }
     }
@@ -127,7 +184,7 @@ impl Log {
 
     fn happen(&mut self, event: Event) -> io::Result<()> {
         self.allow()?;
-        event.happen(&mut self.now, &mut |_| true);
+        event.happen(&mut self.now);
         self.events.push(event);
         Ok(())
     }

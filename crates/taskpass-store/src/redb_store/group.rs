@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use redb::{ReadableTableMetadata as _, WriteTransaction};
+use taskpass_core::identity::Principal;
 use taskpass_core::revocation::{Rule, RuleSet};
+use taskpass_core::{CredentialId, TaskId};
 
 use super::error::During as _;
 use super::seen::Seen;
@@ -29,6 +31,10 @@ pub(super) struct Group<'t> {
     pub(super) counted: Counters,
     /// The tasks that ended in this group.
     pub(super) freed: Counters,
+    /// The principals whose identity lines were written.
+    pub(super) identities: Vec<Principal>,
+    /// The credentials that were written.
+    pub(super) credentials: Vec<CredentialId>,
 }
 
 /// What memory takes over once the group is durable.
@@ -38,6 +44,10 @@ pub(super) struct Effects {
     pub(super) freed: Counters,
     pub(super) rules: Vec<Arc<Rule>>,
     pub(super) outbox: u64,
+    /// The tasks that were written.
+    pub(super) tasks: Vec<TaskId>,
+    pub(super) identities: Vec<Principal>,
+    pub(super) credentials: Vec<CredentialId>,
 }
 
 impl<'t> Group<'t> {
@@ -55,6 +65,8 @@ impl<'t> Group<'t> {
             new_rules: RuleSet::default(),
             counted: Counters::default(),
             freed: Counters::default(),
+            identities: Vec::new(),
+            credentials: Vec::new(),
         }
     }
 
@@ -108,6 +120,9 @@ impl<'t> Group<'t> {
             rules: self.new_rules.after(0).cloned().collect(),
             counted: self.counted,
             freed: self.freed,
+            tasks: self.seen.into_written(),
+            identities: self.identities,
+            credentials: self.credentials,
         })
     }
 }

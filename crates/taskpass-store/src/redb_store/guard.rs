@@ -12,7 +12,7 @@ use taskpass_core::{TaskId, Timestamp};
 use super::error::During as _;
 use super::group::Group;
 use super::{keys, read};
-use crate::commit::{Counter, Guard, IdempotencyKey, MetaKey, Refusal};
+use crate::commit::{Counter, Guard, IdempotencyKey, MetaKey, Refusal, Reporter};
 use crate::counters::{self, Minutes};
 use crate::error::StoreError;
 
@@ -42,6 +42,7 @@ impl Group<'_> {
             }
             Guard::NotStarted(key) => self.not_started(key, at),
             Guard::NextPlace { kind, hour, next } => self.next_place(*kind, *hour, *next),
+            Guard::ReportingIs { reporter, version } => self.reporting_is(reporter, *version),
             Guard::MetaIs { key, value } => self.meta_is(*key, value.as_deref()),
         }
     }
@@ -52,7 +53,7 @@ impl Group<'_> {
     }
 
     fn task_live(&mut self, id: TaskId, at: Timestamp) -> Checked {
-        let Some(task) = self.seen.task(&mut self.tables, id)? else {
+        let Some(task) = self.seen.task(&mut self.tables, self.shared, id)? else {
             return Ok(Some(Refusal::TaskUnknown { id }));
         };
         if !self.is_live(&task, at) {
@@ -60,7 +61,7 @@ impl Group<'_> {
         }
         for above in &task.ancestors {
             // An ancestor that is gone was past its deadline, or the reaper would have left it.
-            let live = match self.seen.task(&mut self.tables, above.task)? {
+            let live = match self.seen.task(&mut self.tables, self.shared, above.task)? {
                 Some(ancestor) => self.is_live(&ancestor, at),
                 None => false,
             };
@@ -72,7 +73,7 @@ impl Group<'_> {
     }
 
     fn not_ended(&mut self, id: TaskId) -> Checked {
-        Ok(match self.seen.task(&mut self.tables, id)? {
+        Ok(match self.seen.task(&mut self.tables, self.shared, id)? {
             None => Some(Refusal::TaskUnknown { id }),
             Some(task) => task.ended.map(|_| Refusal::TaskNotLive { id }),
         })
@@ -162,7 +163,7 @@ impl Group<'_> {
             }
         }
         for child in children {
-            let task = self.seen.task(&mut self.tables, child)?;
+            let task = self.seen.task(&mut self.tables, self.shared, child)?;
             lives += u64::from(task.is_some_and(|task| self.is_live(&task, at)));
             if lives >= live {
                 return refused;
@@ -185,6 +186,14 @@ impl Group<'_> {
     fn next_place(&mut self, kind: CredentialKind, hour: u64, next: u64) -> Checked {
         let present = read::next_place(self.tables.list_place()?, kind, hour)?;
         Ok((present != next).then_some(Refusal::PlacesLeased { next: present }))
+    }
+
+    fn reporting_is(&mut self, reporter: &Reporter, version: u64) -> Checked {
+        let present = read::reporting(self.tables.meta()?, reporter)?;
+        let changed = present.map_or(0, |kept| kept.version) != version;
+        Ok(changed.then(|| Refusal::ReportingChanged {
+            reporter: reporter.clone(),
+        }))
     }
 
     fn meta_is(&mut self, key: MetaKey, expected: Option<&[u8]>) -> Checked {

@@ -5,7 +5,7 @@ use taskpass_core::identity::Principal;
 use taskpass_core::registry::RowKey;
 use taskpass_core::{AgentName, CredentialId, TaskId};
 
-use crate::commit::{Counter, IdempotencyKey, MetaKey};
+use crate::commit::{Counter, IdempotencyKey, MetaKey, Reporter};
 
 /// `first ‖ second`: for `task_credential` and `child_task`.
 pub(super) fn pair(first: &[u8; 16], second: &[u8; 16]) -> [u8; 32] {
@@ -148,6 +148,13 @@ pub(super) fn read_list_place(key: &[u8; 9]) -> Option<(CredentialKind, u64)> {
     Some((kind, u64::from_be_bytes(*hour)))
 }
 
+/// A key of `meta` for what is kept of a verifier's reports. A name contains no `/`, so nobody's key is
+/// another's.
+pub(super) fn reporting(reporter: &Reporter) -> String {
+    let Reporter { verifier, target } = reporter;
+    format!("reporting/{verifier}/{target}")
+}
+
 /// A key of `meta` for a value of the broker.
 pub(super) const fn value(key: MetaKey) -> &'static str {
     match key {
@@ -161,6 +168,8 @@ pub(super) const fn value(key: MetaKey) -> &'static str {
         MetaKey::RegistryVersion => "value/registry_version",
         MetaKey::Swept => "value/swept",
         MetaKey::Restored => "value/restored",
+        MetaKey::Proposals => "value/proposals",
+        MetaKey::PolicyApprovals => "value/policy_approvals",
     }
 }
 

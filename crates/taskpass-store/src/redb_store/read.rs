@@ -2,6 +2,7 @@
 
 use redb::ReadableTable;
 use taskpass_core::TaskId;
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::CredentialKind;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -12,10 +13,11 @@ use taskpass_core::tie::Tie;
 
 use super::error::During as _;
 use super::keys;
-use crate::commit::IdempotencyKey;
+use crate::commit::{IdempotencyKey, Reporter};
 use crate::error::StoreError;
 use crate::record::{
-    self, EnrolmentRecord, IdempotencyRecord, IdentityRecord, RowRecord, TaskRecord, TieRecord,
+    self, EnrolmentRecord, IdempotencyRecord, IdentityRecord, ReportingRecord, RowRecord,
+    TaskRecord, TieRecord,
 };
 
 /// Reads and converts what is under `key`, if anything is.
@@ -114,6 +116,16 @@ pub(super) fn next_place(
         .get(&keys::list_place(kind, hour))
         .during("read a row")?;
     Ok(value.map_or(0, |value| value.value()))
+}
+
+/// What is kept of a verifier's reports.
+pub(super) fn reporting(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    reporter: &Reporter,
+) -> Result<Option<Versioned<Reporting>>, StoreError> {
+    let under = keys::reporting(reporter);
+    let convert = ReportingRecord::into_reporting;
+    get("meta", table, under.as_str(), convert)
 }
 
 /// The bytes under a key of `meta`.

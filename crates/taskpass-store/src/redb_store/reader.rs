@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::Credential;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -19,7 +20,7 @@ use super::error::During as _;
 use super::shared::Shared;
 use super::{copy, keys, read, tables};
 use crate::backend::Reader;
-use crate::commit::{ArchiveCursor, Counter, LeasedPlaces, MetaKey, Outboxed};
+use crate::commit::{ArchiveCursor, Counter, LeasedPlaces, MetaKey, Outboxed, Reporter};
 use crate::error::StoreError;
 use crate::record::{
     self, ArchiveRecord, CredentialRecord, KeyRow, RowRecord, TaskRecord, TieRecord,
@@ -44,6 +45,12 @@ impl RedbReader {
             database: Arc::downgrade(database),
             shared,
         }
+    }
+
+    /// Nothing is answered from memory once the writer is gone.
+    fn check_open(&self) -> Result<(), StoreError> {
+        let is_open = self.database.strong_count() > 0;
+        is_open.then_some(()).ok_or(StoreError::Stopped)
     }
 
     fn look<T>(
@@ -172,9 +179,12 @@ impl Reader for RedbReader {
     }
 
     fn task(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.look(|transaction| {
-            let table = transaction.open_table(tables::TASK).during(OPENED)?;
-            read::task(&table, id)
+        self.check_open()?;
+        self.shared.recent.tasks.get(&id, || {
+            self.look(|transaction| {
+                let table = transaction.open_table(tables::TASK).during(OPENED)?;
+                read::task(&table, id)
+            })
         })
     }
 
@@ -226,10 +236,13 @@ impl Reader for RedbReader {
     }
 
     fn credential(&self, id: CredentialId) -> Result<Option<Credential>, StoreError> {
-        self.look(|transaction| {
-            let table = transaction.open_table(tables::CREDENTIAL).during(OPENED)?;
-            let convert = |record: CredentialRecord| record.into_credential(id);
-            read::get("credential", &table, id.as_bytes(), convert)
+        self.check_open()?;
+        self.shared.recent.credentials.get(&id, || {
+            self.look(|transaction| {
+                let table = transaction.open_table(tables::CREDENTIAL).during(OPENED)?;
+                let convert = |record: CredentialRecord| record.into_credential(id);
+                read::get("credential", &table, id.as_bytes(), convert)
+            })
         })
     }
 
@@ -270,9 +283,12 @@ impl Reader for RedbReader {
     }
 
     fn identity(&self, principal: &Principal) -> Result<Option<IdentityLine>, StoreError> {
-        self.look(|transaction| {
-            let table = transaction.open_table(tables::IDENTITY).during(OPENED)?;
-            read::identity(&table, principal)
+        self.check_open()?;
+        self.shared.recent.identities.get(principal, || {
+            self.look(|transaction| {
+                let table = transaction.open_table(tables::IDENTITY).during(OPENED)?;
+                read::identity(&table, principal)
+            })
         })
     }
 
@@ -293,6 +309,13 @@ impl Reader for RedbReader {
         self.look(|transaction| {
             let table = transaction.open_table(tables::META).during(OPENED)?;
             read::meta(&table, keys::value(key))
+        })
+    }
+
+    fn reporting(&self, reporter: &Reporter) -> Result<Option<Versioned<Reporting>>, StoreError> {
+        self.look(|transaction| {
+            let table = transaction.open_table(tables::META).during(OPENED)?;
+            read::reporting(&table, reporter)
         })
     }
 

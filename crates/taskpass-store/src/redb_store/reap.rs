@@ -36,17 +36,18 @@ impl RedbBackend {
         sweep.list_places()?;
         let rules_until = sweep.rules()?;
         sweep.add_up()?;
-        let (reaped, counters, left) = sweep.finish();
+        let (reaped, gone, left) = sweep.finish();
         if left == limit.max(1) {
             transaction.abort().during("left a write")?;
             return Ok(reaped);
         }
         transaction.commit().during("removed expired rows")?;
         self.shared.change_counters(|all| {
-            for (counter, minute) in &counters {
+            for (counter, minute) in &gone.counters {
                 all.forget(counter, *minute);
             }
         });
+        self.shared.recent.gone(&gone.tasks, &gone.credentials);
         if let Some(until) = rules_until {
             self.shared.rules.prune(until);
         }
@@ -64,6 +65,14 @@ struct Sweep<'t> {
     before: Timestamp,
     left: usize,
     reaped: Reaped,
+    gone: Gone,
+}
+
+/// What a step removed of which memory has a copy.
+#[derive(Default)]
+struct Gone {
+    credentials: Vec<CredentialId>,
+    tasks: Vec<TaskId>,
     counters: Vec<(Counter, u64)>,
 }
 
@@ -80,13 +89,13 @@ impl<'t> Sweep<'t> {
             before,
             left: limit,
             reaped: Reaped::default(),
-            counters: Vec::new(),
+            gone: Gone::default(),
         }
     }
 
-    /// What was removed, the counters among it, and how many rows of the limit are left.
-    fn finish(self) -> (Reaped, Vec<(Counter, u64)>, usize) {
-        (self.reaped, self.counters, self.left)
+    /// How much was removed, what of it memory has, and how many rows of the limit are left.
+    fn finish(self) -> (Reaped, Gone, usize) {
+        (self.reaped, self.gone, self.left)
     }
 
     /// Notes `count` removed rows.
@@ -112,6 +121,7 @@ impl<'t> Sweep<'t> {
             let task = record::read("credential", value.value(), convert)?;
             let id = CredentialId::from_bytes(*id.value()).ok_or(CORRUPT)?;
             gone.push(keys::pair(task.as_bytes(), id.as_bytes()));
+            self.gone.credentials.push(id);
         }
         // Rows of one page one after another: those of a task are neighbours there.
         gone.sort_unstable();
@@ -152,6 +162,7 @@ impl<'t> Sweep<'t> {
                 self.idempotency(under.as_slice(), task.id)?;
             }
         }
+        self.gone.tasks = gone.iter().map(|(task, _)| task.id).collect();
         self.reaped.tasks = self.spend(gone.len());
         Ok(())
     }
@@ -213,10 +224,10 @@ impl<'t> Sweep<'t> {
         for row in extracted.take(self.left) {
             let (key, _) = row.during("removed counters")?;
             let counter = keys::read_counter(key.value());
-            self.counters
-                .push(counter.ok_or(StoreError::Corrupt { table: "counter" })?);
+            let counter = counter.ok_or(StoreError::Corrupt { table: "counter" })?;
+            self.gone.counters.push(counter);
         }
-        self.reaped.others += self.spend(self.counters.len());
+        self.reaped.others += self.spend(self.gone.counters.len());
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use taskpass_core::registry::RowKey;
 use taskpass_core::task::Task;
 
 use super::read;
+use super::shared::Shared;
 use super::writing::Tables;
 use crate::error::StoreError;
 
@@ -19,6 +20,8 @@ use crate::error::StoreError;
 pub(super) struct Seen {
     versions: HashMap<RowKey, u64>,
     tasks: HashMap<TaskId, Rc<Task>>,
+    /// Tasks that the group wrote.
+    written: Vec<TaskId>,
 }
 
 impl Seen {
@@ -36,16 +39,24 @@ impl Seen {
         Ok(version)
     }
 
-    /// A task, if there is one.
+    /// A task, if there is one: from this group, from what is kept of earlier ones, or from its table.
     pub(super) fn task(
         &mut self,
         tables: &mut Tables<'_>,
+        shared: &Shared,
         id: TaskId,
     ) -> Result<Option<Rc<Task>>, StoreError> {
         if let Some(task) = self.tasks.get(&id) {
             return Ok(Some(Rc::clone(task)));
         }
-        let Some(task) = read::task(tables.task()?, id)?.map(Rc::new) else {
+        let mut read = || read::task(tables.task()?, id);
+        // What the group wrote is not what is kept, until it is durable.
+        let task = if self.written.contains(&id) {
+            read()?
+        } else {
+            shared.recent.tasks.get(&id, read)?
+        };
+        let Some(task) = task.map(Rc::new) else {
             return Ok(None);
         };
         self.tasks.insert(id, Rc::clone(&task));
@@ -60,5 +71,11 @@ impl Seen {
     /// A task was written, and is read again when it is asked for.
     pub(super) fn wrote_task(&mut self, id: TaskId) {
         self.tasks.remove(&id);
+        self.written.push(id);
+    }
+
+    /// The tasks that the group wrote.
+    pub(super) fn into_written(self) -> Vec<TaskId> {
+        self.written
     }
 }

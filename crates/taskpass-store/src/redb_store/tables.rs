@@ -94,6 +94,7 @@ pub(super) const OUTBOX: Table<&[u8; 16], &[u8]> = TableDefinition::new("outbox.
 /// | `clock` | `ClockRecord`, written once a group |
 /// | `archive` | `ArchiveRecord` |
 /// | `value/…` | what the broker keeps under a `MetaKey`, as it gave it |
+/// | `reporting/` ‖ verifier ‖ `/` ‖ target | `ReportingRecord`, which carries its version |
 pub(super) const META: Table<&str, &[u8]> = TableDefinition::new("meta.1");
 
 /// Key of [`META`]: the schema version. Its place and form never change.

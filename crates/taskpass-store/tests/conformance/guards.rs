@@ -18,6 +18,13 @@ fn meta(value: u8) -> Change {
     }
 }
 
+fn report(batches: u8) -> Change {
+    Change::PutReporting {
+        reporter: reporter(0),
+        reporting: reporting(batches, true),
+    }
+}
+
 fn lease(hour: u64, next: u64) -> Change {
     Change::LeasePlaces {
         kind: CredentialKind::Token,
@@ -72,6 +79,13 @@ fn table() -> Vec<(Guard, Guard, Refusal)> {
         kind: CredentialKind::Token,
         hour,
         next,
+    };
+    let reported = |n, version| Guard::ReportingIs {
+        reporter: reporter(n),
+        version,
+    };
+    let by_another = |n| Refusal::ReportingChanged {
+        reporter: reporter(n),
     };
     let crl = MetaKey::CrlNumber;
     let moved = Refusal::MetaChanged { key: crl };
@@ -166,6 +180,9 @@ fn table() -> Vec<(Guard, Guard, Refusal)> {
         (next(0, 7), next(0, 6), Refusal::PlacesLeased { next: 7 }),
         (next(1, 0), next(0, 0), Refusal::PlacesLeased { next: 7 }),
         (next(1, 0), next(1, 7), Refusal::PlacesLeased { next: 0 }),
+        (reported(0, 2), reported(0, 1), by_another(0)),
+        (reported(1, 0), reported(0, 0), by_another(0)),
+        (reported(1, 0), reported(1, 1), by_another(1)),
         (
             meta_is(crl, Some(&[1])),
             meta_is(crl, Some(&[2])),
@@ -211,6 +228,8 @@ fn prepare(subject: &mut dyn Subject) {
         .change(Change::PutIdentity(line(0, 2, at(0))))
         .change(Change::PutIdentity(broken))
         .change(lease(0, 7))
+        .change(report(1))
+        .change(report(2))
         .change(meta(1));
     subject.commit(commit).unwrap();
 }
@@ -253,6 +272,7 @@ pub(crate) fn a_refused_commit_changes_nothing_at_all(subject: &mut dyn Subject)
             .change(Change::PutKey(key(1, taskpass_core::key::KeyState::Active)))
             .change(Change::Outbox(entry(1)))
             .change(lease(0, 9))
+            .change(report(9))
             .change(meta(9));
         assert_eq!(subject.commit(commit).unwrap_err(), refusal);
         assert_eq!(view(&*subject.reader()), before);

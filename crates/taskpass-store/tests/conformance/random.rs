@@ -123,6 +123,10 @@ fn guard() -> impl Strategy<Value = Guard> {
             hour,
             next
         }),
+        (0_u8..2, 0_u64..3).prop_map(|(n, version)| Guard::ReportingIs {
+            reporter: reporter(n),
+            version
+        }),
         (meta_key(), proptest::option::of(0_u8..2)).prop_map(|(key, value)| Guard::MetaIs {
             key,
             value: value.map(|byte| vec![byte])
@@ -170,6 +174,10 @@ fn change() -> impl Strategy<Value = Change> {
                kind,
                hour,
                next,
+           }),
+           1 => (0_u8..2, 0_u8..3, any::<bool>()).prop_map(|(n, batches, goes_on)| Change::PutReporting {
+               reporter: reporter(n),
+               reporting: reporting(batches, goes_on),
            }),
            1 => (meta_key(), 0_u8..2).prop_map(|(key, byte)| Change::PutMeta { key, value: vec![byte] }),
        ]

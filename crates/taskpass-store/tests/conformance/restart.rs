@@ -128,6 +128,14 @@ pub(crate) fn keeps_everything(subject: &mut dyn Subject) {
             next: 4096,
         })
         .change(Change::TieTask(tie(&root)))
+        .change(Change::PutReporting {
+            reporter: reporter(0),
+            reporting: reporting(3, true),
+        })
+        .change(Change::PutReporting {
+            reporter: reporter(1),
+            reporting: reporting(1, false),
+        })
         .change(Change::PutMeta {
             key: MetaKey::PolicySet,
             value: vec![7; 32],

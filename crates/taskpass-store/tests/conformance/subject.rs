@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use taskpass_core::coverage::Reporting;
 use taskpass_core::credential::Credential;
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Principal};
@@ -14,8 +15,8 @@ use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, TaskId, Timestamp};
 use taskpass_store::{
     ArchiveCursor, Backend, Batched, Birth, Commit, CommitError, Committed, Counter, LeasedPlaces,
-    MetaKey, Model, Options, Outboxed, Page, Reader, Reaped, RedbBackend, Refusal, SharedRules,
-    Store, StoreError, redb_store,
+    MetaKey, Model, Options, Outboxed, Page, Reader, Reaped, RedbBackend, Refusal, Reporter,
+    SharedRules, Store, StoreError, redb_store,
 };
 use tokio::runtime::Runtime;
 
@@ -308,6 +309,10 @@ impl<B: Backend> Reader for Through<B> {
 
     fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.runtime.block_on(self.store.meta(key))
+    }
+
+    fn reporting(&self, reporter: &Reporter) -> Result<Option<Versioned<Reporting>>, StoreError> {
+        self.runtime.block_on(self.store.reporting(reporter))
     }
 
     fn leased_places(&self) -> Result<Vec<LeasedPlaces>, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use taskpass_core::coverage::{BatchId, Reporting, Span};
 use taskpass_core::credential::{Credential, CredentialBody};
 use taskpass_core::enrolment::Enrolment;
 use taskpass_core::identity::{IdentityLine, Link, Principal};
@@ -14,7 +15,7 @@ use taskpass_core::secret::Sha256;
 use taskpass_core::task::Task;
 use taskpass_core::tie::Tie;
 use taskpass_core::{AgentName, CredentialId, DecisionId, OwnerName, TargetUri, TaskId, Timestamp};
-use taskpass_store::{Birth, Change, Commit, Guard, IdempotencyKey, Outboxed};
+use taskpass_store::{Birth, Change, Commit, Guard, IdempotencyKey, Outboxed, Reporter};
 
 /// The instant `secs` after the epoch of the tests, which is a whole hour.
 pub(crate) fn at(secs: u64) -> Timestamp {
@@ -193,6 +194,30 @@ pub(crate) fn idempotency(by: u8, key: u8, request: u8) -> IdempotencyKey {
 
 /// A commit that starts `task`.
 /// The tie of `task`.
+pub(crate) fn reporter(n: u8) -> Reporter {
+    Reporter {
+        verifier: format!("verifier-{n}").parse().unwrap(),
+        target: target(n),
+    }
+}
+
+/// With a span, or after the last report.
+pub(crate) fn reporting(batches: u8, goes_on: bool) -> Reporting {
+    Reporting {
+        batches: (0..batches)
+            .map(|n| BatchId::from_slice(&[n + 1; 16]).unwrap())
+            .collect(),
+        span: goes_on.then_some(Span {
+            since: at(1),
+            from: at(2),
+            until: at(u64::from(batches) + 3),
+            lost: 4,
+            unknown: 5,
+            told_at: at(6),
+        }),
+    }
+}
+
 pub(crate) fn tie(task: &Task) -> Tie {
     Tie {
         task: task.id,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use taskpass_store::{Counter, MetaKey, Reader};
 
-use crate::values::{agent, at, digest, owner, principal, target};
+use crate::values::{agent, at, digest, owner, principal, reporter, target};
 
 const MANY: usize = 10_000;
 
@@ -35,6 +35,7 @@ pub(crate) fn view(reader: &dyn Reader) -> String {
         say(&reader.tasks(Some(&agent(n)), None, MANY).unwrap());
         say(&reader.enrolment(digest(n)).unwrap());
         say(&reader.identity(&principal(n)).unwrap());
+        say(&reader.reporting(&reporter(n)).unwrap());
         for counter in [
             Counter::Agent(agent(n)),
             Counter::Owner(owner(n)),
@@ -63,6 +64,8 @@ pub(crate) fn view(reader: &dyn Reader) -> String {
         MetaKey::RegistryVersion,
         MetaKey::Swept,
         MetaKey::Restored,
+        MetaKey::Proposals,
+        MetaKey::PolicyApprovals,
     ] {
         say(&reader.meta(key).unwrap());
     }

@@ -188,20 +188,33 @@ impl Broker {
     /// Starts the process and waits until it is ready. The ports of an earlier run may be in use
     /// for a moment: an outgoing connection of another test can have one.
     pub(super) fn launch(&mut self) {
+        self.launch_until(&Self::is_ready);
+    }
+
+    /// The same, until it answers at all.
+    pub(super) fn launch_unready(&mut self) {
+        self.launch_until(&Self::answers);
+    }
+
+    fn launch_until(&mut self, up: &dyn Fn(&mut Self) -> bool) {
         for _ in 1..ATTEMPTS {
-            match self.try_launch() {
+            match self.try_launch_until(up) {
                 Ok(()) => return,
                 Err(log) if log.contains("ADDRESS_UNAVAILABLE") => {}
                 Err(log) => panic!("it does not start\n{log}"),
             }
         }
-        if let Err(log) = self.try_launch() {
+        if let Err(log) = self.try_launch_until(up) {
             panic!("it does not start\n{log}");
         }
     }
 
     /// Starts the process once, and says what it logged if it ended before it was ready.
     pub fn try_launch(&mut self) -> Result<(), String> {
+        self.try_launch_until(&Self::is_ready)
+    }
+
+    fn try_launch_until(&mut self, up: &dyn Fn(&mut Self) -> bool) -> Result<(), String> {
         let earlier = self.log().len();
         let log = OpenOptions::new()
             .create(true)
@@ -215,7 +228,7 @@ impl Broker {
             if !process.is_running() {
                 return Some(false);
             }
-            self.is_ready().then_some(true)
+            up(self).then_some(true)
         });
         let logged = self.log().get(earlier..).unwrap_or_default().to_owned();
         match ready {
@@ -226,6 +239,11 @@ impl Broker {
             Some(false) => Err(logged),
             None => panic!("it is not ready after {PATIENCE:?}\n{logged}"),
         }
+    }
+
+    fn answers(&mut self) -> bool {
+        let healthy = http::get(&format!("{}/healthz", self.addresses.ops));
+        healthy.is_ok_and(|reply| reply.status == 200)
     }
 
     fn is_ready(&mut self) -> bool {

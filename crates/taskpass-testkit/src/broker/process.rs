@@ -36,11 +36,16 @@ impl Process {
         self.end();
     }
 
-    /// The exit code; nothing if it goes on running.
-    pub(super) fn terminate(mut self) -> Option<i32> {
+    /// Tells it to end; the exit code, nothing if it goes on running.
+    pub(super) fn terminate(self) -> Option<i32> {
         let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
         let pid = pid.expect("a process has an id");
         kill_process(pid, Signal::TERM).expect("our own process can be told to end");
+        self.wait()
+    }
+
+    /// The exit code once it has ended, -1 if a signal ended it; nothing if it goes on running.
+    pub(super) fn wait(mut self) -> Option<i32> {
         let status = poll(PATIENCE, &mut || self.0.try_wait().ok().flatten())?;
         Some(status.code().unwrap_or(-1))
     }

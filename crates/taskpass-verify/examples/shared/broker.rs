@@ -1,5 +1,5 @@
-//! What both examples do before they serve: find out what the broker publishes, follow its feed, and
-//! read their own server certificate.
+//! What both examples do before they serve: find out what the broker publishes, follow its feed, tell it
+//! what its credentials are used for, and read their own server certificate.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -16,8 +16,9 @@ use taskpass_core::time::SystemClock;
 use taskpass_verify::http::{HttpClient, HttpKeys, Published, WebAnchors};
 use taskpass_verify::keys::Schedule;
 use taskpass_verify::tls::{TaskClientVerifier, without_resumption};
-use taskpass_verify::{Feed, Guard, Keys, Staleness, Verifier};
+use taskpass_verify::{Feed, Guard, Keys, Staleness, UseReports, UseSettings, Uses, Verifier};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 /// What a program of this kind is told when it is started.
 const USAGE: &str = "usage: PROGRAM ISSUER_URL FEED_HOST:PORT VERIFIER_IDENTITY_FOLDER TARGET_URI \
@@ -27,6 +28,15 @@ pub(crate) struct Api {
     pub(crate) guard: Guard,
     pub(crate) listener: TcpListener,
     pub(crate) tls: ServerConfig,
+    /// Ends once the last uses are reported, after the process was asked to end.
+    pub(crate) reporting: JoinHandle<()>,
+}
+
+/// Waits until somebody wants the process to end.
+async fn ended() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Reads the command line, and returns once the revocations are known.
@@ -55,12 +65,21 @@ pub(crate) async fn start() -> Result<Api, Box<dyn Error>> {
     let renewing = keys.clone();
     tokio::spawn(async move { renewing.run(std::future::pending()).await });
     let channel = connect_feed(feed, &identity)?;
-    tokio::spawn(Feed::new(verifier.clone(), channel, rng).run(std::future::pending()));
+    let feed = Feed::new(verifier.clone(), channel.clone(), rng.clone());
+    tokio::spawn(feed.run(std::future::pending()));
     verifier.wait_until_ready().await;
+
+    // So that reports can say which scopes agents use, and which they were only granted.
+    let uses = Uses::new(verifier.clone(), UseSettings::default());
+    let reports = UseReports::new(uses.clone(), channel, rng);
+    let reporting = tokio::spawn(reports.run(ended()));
 
     let tls = server_tls(&verifier, &std::fs::read(cert)?, &std::fs::read(key)?)?;
     Ok(Api {
-        guard: Guard::new(verifier, target)?.with_keys(keys)?,
+        guard: Guard::new(verifier, target)?
+            .with_keys(keys)?
+            .reporting(uses)?,
+        reporting,
         listener: TcpListener::bind(listen.parse::<SocketAddr>()?).await?,
         tls,
     })

@@ -1,5 +1,5 @@
 //! How long to wait before connecting again: doubling from 100 ms to 5 s, spread by chance so that
-//! a thousand verifiers do not come back at once.
+//! a thousand verifiers do not come back at once. Reports of uses wait longer, in the same way.
 
 use std::time::Duration;
 
@@ -9,24 +9,35 @@ const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
+    first: Duration,
+    longest: Duration,
 }
 
 impl Backoff {
     pub(super) fn new() -> Self {
-        Self { next: FIRST }
+        Self::between(FIRST, LONGEST)
+    }
+
+    /// From `first`, doubling to `longest`.
+    pub(crate) fn between(first: Duration, longest: Duration) -> Self {
+        Self {
+            next: first,
+            first,
+            longest,
+        }
     }
 
     /// All is well again.
-    pub(super) fn reset(&mut self) {
-        self.next = FIRST;
+    pub(crate) fn reset(&mut self) {
+        self.next = self.first;
     }
 
     /// Between half the present wait and all of it; the next one is twice as long.
-    pub(super) fn next(&mut self, rng: &dyn Rng) -> Duration {
+    pub(crate) fn next(&mut self, rng: &dyn Rng) -> Duration {
         let wait = self.next;
-        self.next = wait.saturating_mul(2).min(LONGEST);
+        self.next = wait.saturating_mul(2).min(self.longest);
         let half = wait / 2;
         let spread = u64::try_from(half.as_millis()).unwrap_or(0);
         half + Duration::from_millis(rng.below(spread.saturating_add(1)))

@@ -15,6 +15,7 @@ use taskpass_core::{Timestamp, ttl};
 use taskpass_token::{Heartbeat, Jwk};
 
 use super::decode;
+use super::drill::{self, Drill};
 
 /// A message that does not fit. The stream is given up, and a snapshot asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +90,8 @@ pub(super) enum Effect {
         rules: Vec<Rule>,
         /// Up to here all are known.
         seq: u64,
+        /// The one of them that is to be confirmed.
+        drill: Option<Drill>,
     },
     /// The set is complete and as the broker's.
     Confirm {
@@ -232,6 +235,7 @@ impl FeedState {
                 got: frame.from_seq,
             });
         }
+        let drill = drill::among(&frame.revocations);
         let rules = decode::rules(frame.revocations, frame.from_seq, frame.to_seq)?;
         for rule in &rules {
             place.view.add(rule);
@@ -239,7 +243,7 @@ impl FeedState {
         place.seq = frame.to_seq;
         let (epoch, seq) = (place.epoch, place.seq);
         self.reach(epoch, seq);
-        Ok(Effect::Add { rules, seq })
+        Ok(Effect::Add { rules, seq, drill })
     }
 
     fn heartbeat(&mut self, wire: &WireHeartbeat, now: Timestamp) -> Result<Effect, FeedError> {

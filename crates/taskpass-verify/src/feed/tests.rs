@@ -1,11 +1,14 @@
 //! The feed against a server in the same process.
 
+mod drill;
+
 use std::time::Duration;
 
 use taskpass_api::v1::revocation_service_server::{RevocationService, RevocationServiceServer};
 use taskpass_api::v1::{
-    ListRevocationsRequest, ListRevocationsResponse, RevokeRequest, RevokeResponse,
-    WatchRevocationsRequest, WatchRevocationsResponse,
+    ConfirmRequest, ConfirmResponse, DrillRequest, DrillResponse, ListRevocationsRequest,
+    ListRevocationsResponse, RevokeRequest, RevokeResponse, WatchRevocationsRequest,
+    WatchRevocationsResponse,
 };
 use taskpass_core::revocation::{Rule, Selector};
 use taskpass_core::rng::SeededRng;
@@ -24,6 +27,8 @@ type Messages = mpsc::UnboundedSender<Result<WatchRevocationsResponse, Status>>;
 /// Hands each stream that is asked for to the test.
 struct Scripted {
     asked: mpsc::UnboundedSender<(WatchRevocationsRequest, Messages)>,
+    /// Each confirmation, with what answers it.
+    confirmed: mpsc::UnboundedSender<(ConfirmRequest, oneshot::Sender<bool>)>,
 }
 
 #[tonic::async_trait]
@@ -49,6 +54,20 @@ impl RevocationService for Scripted {
     ) -> Result<Response<ListRevocationsResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn drill(&self, _: Request<DrillRequest>) -> Result<Response<DrillResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn confirm(
+        &self,
+        request: Request<ConfirmRequest>,
+    ) -> Result<Response<ConfirmResponse>, Status> {
+        let (answer, counted) = oneshot::channel();
+        let _ = self.confirmed.send((request.into_inner(), answer));
+        let counted = counted.await.map_err(|_| Status::unavailable(""))?;
+        Ok(Response::new(ConfirmResponse { counted }))
+    }
 }
 
 struct Bench {
@@ -56,6 +75,7 @@ struct Bench {
     verifier: Verifier,
     broker: Broker,
     streams: mpsc::UnboundedReceiver<(WatchRevocationsRequest, Messages)>,
+    confirmations: mpsc::UnboundedReceiver<(ConfirmRequest, oneshot::Sender<bool>)>,
     stop: oneshot::Sender<()>,
     running: tokio::task::JoinHandle<()>,
 }
@@ -63,10 +83,11 @@ struct Bench {
 impl Bench {
     async fn start() -> Self {
         let (asked, streams) = mpsc::unbounded_channel();
+        let (confirmed, confirmations) = mpsc::unbounded_channel();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-        let service = RevocationServiceServer::new(Scripted { asked });
+        let service = RevocationServiceServer::new(Scripted { asked, confirmed });
         let server = Server::builder().add_service(service);
         tokio::spawn(server.serve_with_incoming(incoming));
         let world = World::new();
@@ -82,6 +103,7 @@ impl Bench {
             verifier,
             broker: Broker::new(5),
             streams,
+            confirmations,
             stop,
             running,
         }

@@ -72,6 +72,15 @@ impl Denied {
         }
     }
 
+    /// Whether it says something of the token, and not of the request or of this verifier.
+    pub(crate) fn is_of_the_token(&self) -> bool {
+        match self {
+            Self::NoToken | Self::Malformed(_) | Self::Unlisted => false,
+            Self::Unbound => true,
+            Self::Refused(refusal) => !refusal.is_ours(),
+        }
+    }
+
     /// Whether another token could help, so that the answer has to say which.
     fn has_challenge(&self) -> bool {
         matches!(self, Self::NoToken) || self.error().is_some()

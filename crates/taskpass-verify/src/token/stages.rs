@@ -117,6 +117,11 @@ impl<'v> SignedToken<'v> {
 }
 
 impl TargetedToken<'_> {
+    /// `jti`, for a log.
+    pub fn credential_id(&self) -> CredentialId {
+        self.checked.id()
+    }
+
     /// Whether it can be presented only with a certificate.
     pub fn is_bound(&self) -> bool {
         self.checked.bound_to().is_some()

@@ -14,7 +14,8 @@ Example:
 
 All of the file or nothing, in one change. What it does not name is left alone, unless --prune is
 given. Whether an agent or owner is suspended is not a file's to say. What lets somebody have or do
-more than before, and what --prune ends, needs a --reason. docs/REGISTRY.md has the form.")]
+more than before, and what --prune ends, needs a --reason. A stage rises by `taskpass agent promote`; by a
+file only with --force. docs/REGISTRY.md has the form.")]
 pub(crate) struct ApplyArgs {
     /// The file: owners, agents and targets in TOML; `-` is standard input
     pub(crate) file: PathBuf,
@@ -37,6 +38,9 @@ pub(crate) struct ApplyArgs {
     /// suspend targets
     #[arg(long)]
     pub(crate) prune: bool,
+    /// Let stages rise without a readiness report; recorded as forced, with --reason
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `taskpass registry`.

@@ -35,6 +35,16 @@ Examples:
 
 The id of a decision is in the refusal, and in the log (`taskpass audit query --outcome deny`).")]
     Explain(ExplainArgs),
+    /// Say that a changed set of policies may come into force, where two operators have to
+    #[command(after_help = "\
+Example:
+  taskpass policy validate /etc/taskpass/policies      (its set is the hash)
+  taskpass policy approve ec6f90f4b8… --reason 'review 2026-11'
+
+With `policy` in `registry.second_operator` a changed set waits until two operators, with two keys, have
+approved its hash within seven days; so does a broker that is started with another set than it had. No policy
+is asked about it, so that one which locks everybody out can be replaced.")]
+    Approve(PolicyApproveArgs),
     /// List the agents that can have a scope
     #[command(
         after_help = "Example: taskpass policy who-can https://ledger.example#payments:send
@@ -143,4 +153,15 @@ pub(crate) struct WhatCanArgs {
     pub(crate) terms: TermsArgs,
     #[command(flatten)]
     pub(crate) page: PageArgs,
+}
+
+/// Which set, and why.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyApproveArgs {
+    /// SHA-256 of the set, in hexadecimal
+    #[arg(value_name = "HASH")]
+    pub(crate) policy_set: String,
+    /// Why; recorded
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) reason: String,
 }

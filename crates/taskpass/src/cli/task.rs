@@ -36,6 +36,44 @@ trees of its tasks, with what other agents run beneath them. Without TASK the cr
     Tree(TreeArgs),
     /// End a task of yours, or one beneath it, with its subtree; revokes what it issued
     Complete(TaskArgs),
+    /// Say what a credential of yours was used for: kept as your word, beside what verifiers report
+    #[command(after_help = "\
+Example:
+  taskpass task used --credential 01M82F7QME2SN5NXE43XBVSJNR --scope invoices:read \\
+      --action search --resource invoices/2026-11
+
+It is recorded with the agent, its owner, the task and the decision that issued the credential, and
+shown as the agent's word: it never counts for least privilege. A credential can be named until
+some minutes after its end. What is said twice is recorded twice.")]
+    Used(UsedArgs),
+}
+
+/// What a credential was used for.
+#[derive(Debug, Args)]
+pub(crate) struct UsedArgs {
+    /// A token's `jti`, or a certificate's serial number, as it was issued
+    #[arg(long, value_name = "ID")]
+    pub(crate) credential: String,
+    /// The scope that it was used for, by its name in the target
+    #[arg(long, value_name = "SCOPE")]
+    pub(crate) scope: Option<String>,
+    /// What was done: a tool, a method; at most 128 bytes
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) action: Option<String>,
+    /// To what; at most 256 bytes, which stay in the log
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) resource: Option<String>,
+    /// The target turned it away
+    #[arg(long)]
+    pub(crate) refused: bool,
+    /// How often
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value = "1",
+        allow_hyphen_values = true
+    )]
+    pub(crate) count: String,
 }
 
 /// One task.

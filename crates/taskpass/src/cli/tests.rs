@@ -1,5 +1,7 @@
 //! The command line itself: its shape, its help, its exit codes.
 
+mod documented;
+
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
@@ -77,6 +79,8 @@ fn every_command_says_what_it_does() {
         "taskpass issue cert",
         "taskpass revoke",
         "taskpass revocations",
+        "taskpass drill revoke",
+        "taskpass drill setup",
         "taskpass introspect",
         "taskpass verify",
         "taskpass watch revocations",
@@ -84,6 +88,7 @@ fn every_command_says_what_it_does() {
         "taskpass policy validate",
         "taskpass policy test",
         "taskpass policy explain",
+        "taskpass policy approve",
         "taskpass policy who-can",
         "taskpass policy what-can",
         "taskpass audit tail",
@@ -96,6 +101,11 @@ fn every_command_says_what_it_does() {
         "taskpass report inventory",
         "taskpass report least-privilege",
         "taskpass report exposure",
+        "taskpass report evidence",
+        "taskpass report readiness",
+        "taskpass approval list",
+        "taskpass approval approve",
+        "taskpass approval reject",
     ] {
         assert!(names.contains(&expected), "{expected} is not in {names:#?}");
     }

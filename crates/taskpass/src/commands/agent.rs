@@ -1,6 +1,7 @@
 //! `taskpass agent …`.
 
 mod client_key;
+mod promote;
 
 use taskpass_api::v1::principal;
 use taskpass_api::v1::{self, Kind, entry};
@@ -8,14 +9,11 @@ use taskpass_core::Timestamp;
 use taskpass_core::ttl::MAX_CERTIFICATE_TTL;
 
 use super::{enrol_token, registry};
-use crate::cli::registry::{
-    AgentCommand, AgentExtendArgs, AgentPromoteArgs, AgentRegisterArgs, AgentUpdateArgs,
-};
+use crate::cli::registry::{AgentCommand, AgentExtendArgs, AgentRegisterArgs, AgentUpdateArgs};
 use crate::context::Context;
 use crate::errors::CliError;
 use crate::values;
 use crate::view::registry::Entry;
-use crate::view::wire;
 
 /// Runs one of the agent commands.
 pub(crate) async fn run(context: &Context, command: AgentCommand) -> Result<(), CliError> {
@@ -25,7 +23,7 @@ pub(crate) async fn run(context: &Context, command: AgentCommand) -> Result<(), 
             registry::register(context, entry::Entry::Agent(agent)).await
         }
         AgentCommand::Update(args) => update(context, args).await,
-        AgentCommand::Promote(args) => promote(context, args).await,
+        AgentCommand::Promote(args) => promote::run(context, args).await,
         AgentCommand::Extend(args) => extend(context, args).await,
         AgentCommand::List(page) => {
             registry::list(context, Kind::Agent, &page, |entry| match entry {
@@ -99,21 +97,6 @@ fn change(agent: &mut v1::Agent, args: &AgentUpdateArgs, now: Timestamp) -> Resu
     client_key::change(agent, args, now)
 }
 
-async fn promote(context: &Context, args: AgentPromoteArgs) -> Result<(), CliError> {
-    let stage = values::stage(&args.stage)?;
-    registry::update(
-        context,
-        Kind::Agent,
-        args.name,
-        args.reason,
-        |entry| match entry {
-            entry::Entry::Agent(agent) => raise(agent, stage),
-            _ => Err(registry::wrong_kind()),
-        },
-    )
-    .await
-}
-
 async fn extend(context: &Context, args: AgentExtendArgs) -> Result<(), CliError> {
     let until = values::valid_until(&args.until, context.clock.now())?;
     registry::update(
@@ -137,17 +120,6 @@ fn prolong(agent: &mut v1::Agent, until: prost_types::Timestamp) -> Result<(), C
             .hint("`taskpass agent update NAME --valid-until …` also shortens it"));
     }
     agent.valid_until = Some(until);
-    Ok(())
-}
-
-fn raise(agent: &mut v1::Agent, stage: v1::Stage) -> Result<(), CliError> {
-    if i32::from(stage) <= agent.stage {
-        let at = wire::shown(wire::stage(agent.stage));
-        let message = format!("{} is {at} already", agent.name);
-        return Err(CliError::new("NOT_A_PROMOTION", message)
-            .hint("`taskpass agent update NAME --stage …` also lowers it"));
-    }
-    agent.stage = stage.into();
     Ok(())
 }
 
@@ -250,21 +222,6 @@ mod tests {
             assert_eq!(outcome.is_ok(), extends, "{until:?}");
             let expected = if extends { until } else { at(100, 5) };
             assert_eq!(agent.valid_until, Some(expected));
-        }
-    }
-
-    #[test]
-    fn a_promotion_only_raises() {
-        let at = |stage: v1::Stage| v1::Agent {
-            stage: stage.into(),
-            ..v1::Agent::default()
-        };
-        let mut agent = at(v1::Stage::ReadOnly);
-        raise(&mut agent, v1::Stage::Bounded).unwrap();
-        assert_eq!(agent.stage(), v1::Stage::Bounded);
-        for to in [v1::Stage::ReadOnly, v1::Stage::Bounded] {
-            let refused = raise(&mut at(v1::Stage::Bounded), to).unwrap_err();
-            assert_eq!(refused.reason(), "NOT_A_PROMOTION");
         }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<(), CliErr
         dry_run,
         reason: args.reason,
         prune: args.prune,
+        force: args.force,
     };
     let mut registry = context.session().await?.registry();
     let reply = registry.apply(request).await;

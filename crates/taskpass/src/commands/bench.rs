@@ -38,6 +38,10 @@ What --only names:
                                                                   commits, p99 1 ms + 4 commits
   introspect   Introspect, over an empty call                     goal: at least 0.85
   reap         removing what expired, beside issuing              goal: 100 000 a second
+  overload     three times the peak                               goal: 0.80 of the peak answered;
+                                                                  Revoke and health within 50 ms
+                                                                  + 4 commits meanwhile
+  idle         beside 10 000 idle connections                     goal: p99 at most twice, 128 KiB
   start        kill -9 to ready, and memory, 5 000 000 records    goal: 1 s, 64 bytes each
 
 Goals are told, not enforced: the exit code is 0 if everything could be measured.")]

@@ -1,4 +1,4 @@
-//! `taskpass demo`: the whole story on a throw-away broker.
+//! `taskpass demo`: the whole story on a throw-away broker; or a month of many agents (`month`).
 //!
 //! The broker is a process of its own, started as `taskpass dev` starts one; everything else happens
 //! over real sockets with the client and verifier libraries. However the story ends (told, a step
@@ -11,6 +11,7 @@ mod denial;
 mod downstream;
 mod expiry;
 mod house;
+mod month;
 mod people;
 mod place;
 mod revocation;
@@ -44,10 +45,15 @@ per step with what it took:
 
 Exit code 0: every step held. 1: one did not; it says what was expected and what happened.
 
+With --month it plays a month of many agents instead, on a broker in this process whose clock is moved,
+and writes its log, registry, policies and every report on it into a folder (--out). It takes a minute.
+
 Examples:
   taskpass demo
   taskpass demo -o json               one object per step: step, name, held, millis, detail
-  taskpass demo --keep ./story        look at the data afterwards: ./story/audit, ./story/identities")]
+  taskpass demo --keep ./story        look at the data afterwards: ./story/audit, ./story/identities
+  taskpass demo --month               30 days of 200 agents, in ./taskpass-month
+  taskpass demo --month --seed 7 --agents 40 --owners 5 --days 10 --out small")]
 pub(crate) struct DemoArgs {
     /// Keep the broker's data and the identities here (a new or empty folder)
     #[arg(long, value_name = "DIR")]
@@ -55,6 +61,8 @@ pub(crate) struct DemoArgs {
     /// Be the demonstration's broker, on this folder, for as long as standard input is open
     #[arg(long, value_name = "DIR", hide = true, conflicts_with = "keep")]
     pub(crate) broker: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) month: month::MonthArgs,
 }
 
 /// Runs it.
@@ -64,6 +72,9 @@ pub(crate) async fn run(context: &Context, args: DemoArgs) -> Result<(), CliErro
     }
     if context.verbosity() > 0 {
         logging::init(context.verbosity());
+    }
+    if args.month.month {
+        return month::run(context, &args.month).await;
     }
     // Before anything is made that would have to be removed.
     let interrupted = interrupted()?;

@@ -113,6 +113,7 @@ pub(crate) async fn run(context: &Context, args: DevArgs) -> Result<(), CliError
     };
     let layout = Layout::of(&folder);
     let addresses = Addresses::choose(&layout, &args)?;
+    host::descriptors::take(TransportLimits::default().connections, 4);
     let listeners = Listeners {
         grpc: host::bind("gRPC", addresses.grpc).await?,
         http: host::bind("public HTTP", addresses.http).await?,

@@ -54,7 +54,7 @@ fn written(addr: Option<&str>) -> Result<Address, CliError> {
 }
 
 /// Makes the folder; refuses one that holds an identity, unless that is to be replaced.
-fn prepare(out: &Path, replace: bool) -> Result<(), CliError> {
+pub(crate) fn prepare(out: &Path, replace: bool) -> Result<(), CliError> {
     folder::make(out)?;
     let holds = |name: &str| out.join(name).symlink_metadata().is_ok();
     if !replace

@@ -6,10 +6,13 @@ use taskpass_api::v1;
 use taskpass_core::ttl::MAX_TASK_TTL;
 
 use super::pages;
-use crate::cli::policy::{ExplainArgs, PolicyCommand, TermsArgs, WhatCanArgs, WhoCanArgs};
+use crate::cli::policy::{
+    ExplainArgs, PolicyApproveArgs, PolicyCommand, TermsArgs, WhatCanArgs, WhoCanArgs,
+};
 use crate::context::Context;
 use crate::errors::CliError;
 use crate::values;
+use crate::view::approval::PolicyApproved;
 use crate::view::policy::{Explained, Reach, WhatCan, WhoCan};
 
 /// Runs one of them.
@@ -18,6 +21,7 @@ pub(crate) async fn run(context: &Context, command: PolicyCommand) -> Result<(),
         PolicyCommand::Validate(args) => offline::validate(context, &args),
         PolicyCommand::Test(args) => offline::test(context, &args),
         PolicyCommand::Explain(args) => explain(context, args).await,
+        PolicyCommand::Approve(args) => approve(context, args).await,
         PolicyCommand::WhoCan(args) => who_can(context, args).await,
         PolicyCommand::WhatCan(args) => what_can(context, args).await,
     }
@@ -29,6 +33,18 @@ fn terms(args: TermsArgs) -> Result<v1::PolicyTerms, CliError> {
         ttl: values::maybe_ttl(args.ttl.as_deref(), MAX_TASK_TTL)?,
         attestation: args.attestation.unwrap_or_default(),
     })
+}
+
+async fn approve(context: &Context, args: PolicyApproveArgs) -> Result<(), CliError> {
+    let request = v1::ApprovePolicyRequest {
+        policy_set: args.policy_set.clone(),
+        reason: args.reason,
+    };
+    let mut approvals = context.session().await?.approvals();
+    let reply = approvals.approve_policy(request).await?.into_inner();
+    context
+        .output
+        .show(&PolicyApproved::new(args.policy_set, reply))
 }
 
 async fn explain(context: &Context, args: ExplainArgs) -> Result<(), CliError> {

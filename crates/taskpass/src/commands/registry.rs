@@ -9,6 +9,7 @@ use crate::cli::PageArgs;
 use crate::cli::registry::{NameReasonArgs, RetireArgs};
 use crate::context::Context;
 use crate::errors::CliError;
+use crate::view::approval::Waits;
 use crate::view::listing::{Listing, Row};
 use crate::view::registry::{Entry, Retired, Versioned};
 
@@ -36,22 +37,67 @@ pub(crate) async fn update(
     reason: String,
     change: impl FnOnce(&mut entry::Entry) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    let mut registry = context.session().await?.registry();
+    let (mut entry, expected_version) = read(context, kind, &name).await?;
+    change(&mut entry)?;
+    replace(context, entry, expected_version, reason, Grounds::Nothing).await
+}
+
+/// On what a stage is to rise.
+#[derive(Debug)]
+pub(crate) enum Grounds {
+    /// Nothing that is said.
+    Nothing,
+    /// A readiness report.
+    Readiness(v1::Readiness),
+    /// The reason alone.
+    Force,
+}
+
+/// Reads an entry, and which version of it that is.
+pub(crate) async fn read(
+    context: &Context,
+    kind: v1::Kind,
+    name: &str,
+) -> Result<(entry::Entry, u64), CliError> {
     let request = v1::GetRequest {
         kind: kind.into(),
-        name,
+        name: name.to_owned(),
     };
+    let mut registry = context.session().await?.registry();
     let read = registry.get(request).await?.into_inner().entry;
-    let mut entry = read.ok_or_else(|| CliError::bad_reply("entry"))?;
-    let expected_version = entry.version;
-    let value = entry.entry.as_mut();
-    change(value.ok_or_else(|| CliError::bad_reply("entry"))?)?;
+    let read = read.ok_or_else(|| CliError::bad_reply("entry"))?;
+    let entry = read.entry.ok_or_else(|| CliError::bad_reply("entry"))?;
+    Ok((entry, read.version))
+}
+
+/// Writes an entry, if it still has the version that was read, and shows it; or shows that it waits.
+pub(crate) async fn replace(
+    context: &Context,
+    entry: entry::Entry,
+    expected_version: u64,
+    reason: String,
+    grounds: Grounds,
+) -> Result<(), CliError> {
+    let (readiness, force) = match grounds {
+        Grounds::Nothing => (None, false),
+        Grounds::Readiness(readiness) => (Some(readiness), false),
+        Grounds::Force => (None, true),
+    };
     let request = v1::UpdateRequest {
-        entry: Some(entry),
+        entry: Some(v1::Entry {
+            entry: Some(entry),
+            version: expected_version,
+        }),
         expected_version,
         reason,
+        readiness,
+        force,
     };
+    let mut registry = context.session().await?.registry();
     let reply = registry.update(request).await?.into_inner();
+    if let Some(proposal) = reply.proposal {
+        return context.output.show(&Waits::from(proposal));
+    }
     let entry = Entry::from_proto(reply.entry)?;
     context
         .output

@@ -1,18 +1,24 @@
 //! `taskpass report …`: reports from a broker's log and registry, or from copies of both.
 
+mod permits;
+pub(in crate::commands) mod readiness;
 mod registry;
 mod source;
 mod write;
 
+use taskpass_report::evidence::{Framework, UnknownFramework, evidence};
 use taskpass_report::exposure::exposure;
 use taskpass_report::inventory::inventory;
-use taskpass_report::least_privilege::{Scope, UnknownName, least_privilege, suggest};
+use taskpass_report::least_privilege::{By, Scope, UnknownName, least_privilege, suggest_by};
 
-use crate::cli::report::{ExposureArgs, InventoryArgs, LeastPrivilegeArgs, ReportCommand};
+use crate::cli::report::{
+    EvidenceArgs, ExposureArgs, InventoryArgs, LeastPrivilegeArgs, ReportCommand, SuggestBy,
+};
 use crate::context::Context;
 use crate::errors::CliError;
 use crate::view::report::Shown;
-use source::Source;
+pub(in crate::commands) use source::Source;
+pub(in crate::commands) use write::narrower;
 
 /// Runs one of the reports.
 pub(crate) async fn run(context: &Context, command: ReportCommand) -> Result<(), CliError> {
@@ -20,6 +26,8 @@ pub(crate) async fn run(context: &Context, command: ReportCommand) -> Result<(),
         ReportCommand::Inventory(args) => inventory_of(context, args).await,
         ReportCommand::LeastPrivilege(args) => least_privilege_of(context, args).await,
         ReportCommand::Exposure(args) => exposure_of(context, args).await,
+        ReportCommand::Evidence(args) => evidence_of(context, args).await,
+        ReportCommand::Readiness(args) => readiness::run(context, args).await,
     }
 }
 
@@ -30,17 +38,24 @@ async fn inventory_of(context: &Context, args: InventoryArgs) -> Result<(), CliE
 }
 
 async fn least_privilege_of(context: &Context, args: LeastPrivilegeArgs) -> Result<(), CliError> {
-    let source = Source::open(context, &args.source).await?;
+    write::can_be_made(args.suggest.as_ref())?;
+    let mut source = Source::open(context, &args.source).await?;
     let scope = Scope {
         agent: args.agent,
         owner: args.owner,
         target: args.target,
     };
+    let permits = permits::ask(context, args.policies.as_deref(), &source, &scope).await?;
+    source.registry.permits = permits;
     let (facts, registry) = (&source.facts, &source.registry);
     let mut report =
         least_privilege(facts, registry, source.about(), &scope).map_err(of_unknown)?;
     if let Some(out) = &args.suggest {
-        let suggestion = suggest(facts, registry, &report);
+        let by = match args.by {
+            SuggestBy::Granted => By::Granted,
+            SuggestBy::Used => By::Used,
+        };
+        let suggestion = suggest_by(facts, registry, &report, by);
         let file = write::narrower(&source.snapshot, &suggestion);
         report.suggestion = Some(suggestion);
         if write::file(context, out, &file)? {
@@ -65,6 +80,18 @@ async fn exposure_of(context: &Context, args: ExposureArgs) -> Result<(), CliErr
         scope.has(agent, registered.or_else(logged))
     };
     let report = exposure(facts, source.about(), keep);
+    write::write(context, &args.source, &Shown::new(report))
+}
+
+async fn evidence_of(context: &Context, args: EvidenceArgs) -> Result<(), CliError> {
+    let framework = args.framework.trim().parse();
+    let framework: Framework = framework.map_err(|error: UnknownFramework| {
+        CliError::caused("UNKNOWN_FRAMEWORK", error.to_string(), error)
+    })?;
+    let mut source = Source::open(context, &args.source).await?;
+    let permits = permits::ask(context, None, &source, &Scope::default()).await?;
+    source.registry.permits = permits;
+    let report = evidence(&source.facts, &source.registry, source.about(), framework);
     write::write(context, &args.source, &Shown::new(report))
 }
 

@@ -54,6 +54,8 @@ pub(crate) async fn run(context: &Context, args: ServeArgs) -> Result<(), CliErr
              it past the proxy is not protected"
         );
     }
+    let fronts = 3 + u64::from(config.oauth.is_some()) + u64::from(config.unix.is_some());
+    host::descriptors::take(config.transport.connections, fronts);
     let mut inherited = Inherited::take()?;
     let listeners = Listeners {
         grpc: inherited.bind("gRPC", config.grpc).await?,

@@ -1,5 +1,7 @@
 //! `taskpass task …`.
 
+mod used;
+
 use taskpass_api::v1;
 use taskpass_core::ttl::MAX_TASK_TTL;
 
@@ -28,6 +30,7 @@ pub(crate) async fn run(context: &Context, command: TaskCommand) -> Result<(), C
         }
         TaskCommand::Tree(args) => tree(context, args).await,
         TaskCommand::Complete(args) => complete(context, args.task).await,
+        TaskCommand::Used(args) => used::run(context, args).await,
     }
 }
 

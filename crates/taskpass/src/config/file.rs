@@ -12,6 +12,7 @@ use taskpass_server::{CallerLimits, HttpTls, TransportLimits};
 use super::audit::Audit;
 use super::federation::{Federation, Unix};
 use super::limits::Limits as AmountLimits;
+use super::registry::Registry;
 use super::{Config, KekSource};
 
 /// A duration in humantime's notation, such as `90s` or `5m`.
@@ -52,6 +53,8 @@ pub(super) struct File {
     issue: Issue,
     #[serde(default)]
     limits: AmountLimits,
+    #[serde(default)]
+    registry: Registry,
     #[serde(default)]
     tasks: Tasks,
     #[serde(default)]
@@ -148,6 +151,7 @@ struct Transport {
     in_flight: Option<usize>,
     message_bytes: Option<usize>,
     keepalive: Option<Time>,
+    idle_timeout: Option<Time>,
     grace: Option<Time>,
 }
 
@@ -192,6 +196,11 @@ impl File {
             self.tasks.lost_after()?,
             &self.reaper,
         )?;
+        let limits = Limits {
+            changes: self.registry.rules()?,
+            uses: self.limits.uses()?,
+            ..limits
+        };
         oauth(&self.oauth)?;
         Ok(Config {
             keep_months: self.audit.keep_months()?,
@@ -336,6 +345,8 @@ fn limits(
             ttl::MAX_IDENTITY_TTL,
         )?,
         amounts,
+        uses: default.uses,
+        changes: default.changes,
         lost_after,
         skew: default.skew,
         retention: reaper.retention.map_or(default.retention, |time| time.0),
@@ -361,6 +372,18 @@ pub(super) fn positive(
     Ok(time)
 }
 
+fn at_least_a_second(
+    key: &str,
+    asked: Option<Time>,
+    default: Duration,
+) -> Result<Duration, String> {
+    let time = positive(key, asked, default)?;
+    if time < Duration::from_secs(1) {
+        return Err(format!("{key}: at least 1s"));
+    }
+    Ok(time)
+}
+
 fn transport(file: &Transport, caller: CallerLimits) -> Result<TransportLimits, String> {
     let default = TransportLimits::default();
     let limits = TransportLimits {
@@ -376,6 +399,11 @@ fn transport(file: &Transport, caller: CallerLimits) -> Result<TransportLimits, 
         message_bytes: file.message_bytes.unwrap_or(default.message_bytes),
         header_bytes: default.header_bytes,
         keepalive: positive("transport.keepalive", file.keepalive, default.keepalive)?,
+        idle_timeout: at_least_a_second(
+            "transport.idle_timeout",
+            file.idle_timeout,
+            default.idle_timeout,
+        )?,
         grace: positive("transport.grace", file.grace, default.grace)?,
         connections_per_address: file
             .connections_per_address

@@ -1,7 +1,7 @@
 //! `[limits]`: how much agents, owners, targets and callers may take where nothing else is said.
 
 use serde::Deserialize;
-use taskpass_broker::LimitDefaults;
+use taskpass_broker::{LimitDefaults, MAX_USE_ITEMS_PER_MINUTE, UseLimits};
 use taskpass_core::registry::{LimitName, Limits as Own};
 use taskpass_server::CallerLimits;
 
@@ -18,6 +18,15 @@ pub(super) struct Limits {
     caller: Caller,
     #[serde(default)]
     all: All,
+    #[serde(default)]
+    uses: Uses,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Uses {
+    verifier_items_per_minute: Option<u32>,
+    agent_items_per_minute: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -59,6 +68,29 @@ impl Limits {
         merge("owner", &mut amounts.owner, &self.owner.parts())?;
         merge("target", &mut amounts.target, &self.target.parts())?;
         Ok(amounts)
+    }
+
+    /// What one reporter may report of what credentials are used for.
+    pub(super) fn uses(&self) -> Result<UseLimits, String> {
+        let default = UseLimits::default();
+        let of = |key: &str, asked: Option<u32>, default| match asked {
+            Some(asked) if asked > MAX_USE_ITEMS_PER_MINUTE => Err(format!(
+                "limits.uses.{key}: at most {MAX_USE_ITEMS_PER_MINUTE}"
+            )),
+            asked => Ok(asked.unwrap_or(default)),
+        };
+        Ok(UseLimits {
+            verifier_items_per_minute: of(
+                "verifier_items_per_minute",
+                self.uses.verifier_items_per_minute,
+                default.verifier_items_per_minute,
+            )?,
+            agent_items_per_minute: of(
+                "agent_items_per_minute",
+                self.uses.agent_items_per_minute,
+                default.agent_items_per_minute,
+            )?,
+        })
     }
 
     /// What one caller may ask at once.

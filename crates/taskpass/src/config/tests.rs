@@ -77,6 +77,7 @@ fn every_option_is_in_the_full_sample() {
         include_str!("file.rs"),
         include_str!("audit.rs"),
         include_str!("federation.rs"),
+        include_str!("registry.rs"),
     ]
     .concat();
     let full = sample("taskpass.full.toml");
@@ -122,6 +123,10 @@ fn what_is_wrong_is_named() {
         ("[limits.agent]\ndepth = 4", "limits.agent.depth"),
         ("[limits.owner]\nfan_out = -1", "fan_out"),
         ("[limits.target]\nlive_tasks = 1", "live_tasks"),
+        (
+            "[limits.uses]\nagent_items_per_minute = 1000001",
+            "limits.uses.agent_items_per_minute",
+        ),
         ("[limits.caller]\nstreams = 0", "limits.caller.streams"),
         (
             "[limits.all]\nrequests_per_second = 0",
@@ -155,9 +160,19 @@ fn what_is_wrong_is_named() {
         ),
         ("[oauth]\nlisten = \"127.0.0.1:1\"\ncert = \"c\"", "cert"),
         ("[reaper]\ninterval = \"0s\"", "reaper.interval"),
+        ("[registry]\npromotion = \"maybe\"", "registry.promotion"),
+        (
+            "[registry]\nsecond_operator = [\"read\"]",
+            "registry.second_operator",
+        ),
+        ("[registry]\nsecond = []", "second"),
         ("[tasks]\nlost_after = \"4s\"", "tasks.lost_after"),
         ("[tasks]\nlost_after = \"301s\"", "tasks.lost_after"),
         ("[transport]\nstreams = 0", "transport.streams"),
+        (
+            "[transport]\nidle_timeout = \"900ms\"",
+            "transport.idle_timeout",
+        ),
         ("[audit]\noutbox_limit = 1", "audit.outbox_limit"),
         ("[audit]\ninterval = \"1001ms\"", "audit.interval"),
         ("[audit]\ninterval = \"1ms\"", "audit.interval"),

@@ -143,12 +143,22 @@ fn refusal(reason: &str) -> Option<&'static str> {
         | "ISSUES_PER_SECOND_PER_TARGET" => {
             "wait as long as the broker says, or raise it: `… update NAME --limit issues_per_second=N`"
         }
+        "USE_ITEMS_PER_MINUTE" => {
+            "wait as long as the broker says; an administrator can raise [limits.uses] (docs/USE.md)"
+        }
         "REQUESTS_PER_CALLER" | "IN_FLIGHT_PER_CALLER" => {
             "send less at once; an administrator can raise [limits.caller] (docs/LIMITS.md)"
         }
         "STREAMS_PER_CALLER" => "close a stream that is open; one is enough for many tasks",
         "IDEMPOTENCY_KEY_REUSED" => "use another --idempotency-key for another request",
         "CREDENTIAL_NOT_FOUND" => "it may have expired and been forgotten: then it is over anyway",
+        "NOT_DRILLABLE" | "NO_CANARY" => {
+            "`taskpass drill setup` registers a canary; `taskpass drill revoke` takes a fresh credential of it"
+        }
+        "DRILL_NOT_NOW" => "wait as long as the broker says; nothing was revoked",
+        "DRILL_FAILED" => {
+            "what is silent runs an older verifier library, is cut off, or does not refuse: find out which (docs/DRILL.md)"
+        }
         "KEY_NOT_FOUND" => "`taskpass keys list` shows the keys",
         "INVALID_KEY" => "`taskpass keys list` shows the keys and what each is for",
         "INVALID_CERTIFICATE" => "docs/KEYS.md shows, command by command, how one is signed",
@@ -172,6 +182,16 @@ fn registry(reason: &str) -> Option<&'static str> {
         "OPERATOR_NOT_FOUND" => "`taskpass operator list` shows them",
         "VERIFIER_NOT_FOUND" => "`taskpass verifier list` shows them",
         "ALREADY_REGISTERED" => "names are never used again; `update` changes what is registered",
+        "NOT_READY" => {
+            "`taskpass report readiness NAME --stage STAGE` says what is missing; `taskpass agent promote` brings the \
+             evidence, or --force --reason TEXT"
+        }
+        "SECOND_OPERATOR_REQUIRED" => {
+            "`taskpass approval list` shows what waits; another operator approves or rejects it"
+        }
+        "PROPOSAL_NOT_FOUND" | "PROPOSALS_FULL" | "ALREADY_PROPOSED" => {
+            "`taskpass approval list` shows what waits"
+        }
         "VERSION_CHANGED" => "somebody changed it meanwhile; look at it, then try again",
         "OWNER_NOT_ACTIVE" => "`taskpass owner resume NAME --reason …` first",
         "LAST_ADMIN" => "register and enrol another administrator first",

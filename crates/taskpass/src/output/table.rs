@@ -10,7 +10,12 @@ use super::text::harmless;
 pub(crate) struct Table {
     heading: Vec<String>,
     rows: Vec<Vec<String>>,
+    /// From how many characters on a cell goes on in the next line.
+    wrap: usize,
 }
+
+/// What sentences are wrapped at.
+const SENTENCE: usize = 44;
 
 impl Table {
     /// An empty table.
@@ -18,6 +23,15 @@ impl Table {
         Self {
             heading: heading.iter().map(|cell| (*cell).to_owned()).collect(),
             rows: Vec::new(),
+            wrap: usize::MAX,
+        }
+    }
+
+    /// One whose cells may be sentences: long ones take several lines, broken between words.
+    pub(crate) fn of_sentences(heading: &[&str]) -> Self {
+        Self {
+            wrap: SENTENCE,
+            ..Self::new(heading)
         }
     }
 
@@ -32,25 +46,60 @@ impl Table {
         if self.rows.is_empty() {
             return format!("{empty}\n");
         }
-        let widths = self.widths();
+        let lines: Vec<_> = self.rows.iter().flat_map(|row| self.lines(row)).collect();
+        let widths = self.widths(&lines);
         let mut text = ink.heading(&aligned(&self.heading, &widths));
         text.push('\n');
-        for row in &self.rows {
-            text.push_str(&aligned(row, &widths));
+        for line in &lines {
+            text.push_str(&aligned(line, &widths));
             text.push('\n');
         }
         text
     }
 
-    fn widths(&self) -> Vec<usize> {
+    /// The lines that a row takes.
+    fn lines(&self, row: &[String]) -> Vec<Vec<String>> {
+        let cells: Vec<_> = row.iter().map(|cell| wrapped(cell, self.wrap)).collect();
+        let deepest = cells.iter().map(Vec::len).max().unwrap_or(0);
+        let line = |at| cells.iter().map(move |cell| cell.get(at).cloned());
+        (0..deepest)
+            .map(|at| line(at).map(Option::unwrap_or_default).collect())
+            .collect()
+    }
+
+    fn widths(&self, lines: &[Vec<String>]) -> Vec<usize> {
         let mut widths: Vec<usize> = self.heading.iter().map(|c| c.chars().count()).collect();
-        for row in &self.rows {
+        for row in lines {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
         }
         widths
     }
+}
+
+/// A cell in lines of at most `width` characters; a word that is longer stays whole.
+fn wrapped(cell: &str, width: usize) -> Vec<String> {
+    if cell.chars().count() <= width {
+        return vec![cell.to_owned()];
+    }
+    let mut lines: Vec<String> = Vec::new();
+    let mut room = 0;
+    for word in cell.split(' ') {
+        let len = word.chars().count();
+        match lines.last_mut() {
+            Some(line) if len < room => {
+                line.push(' ');
+                line.push_str(word);
+                room -= len + 1;
+            }
+            _ => {
+                lines.push(word.to_owned());
+                room = width.saturating_sub(len);
+            }
+        }
+    }
+    lines
 }
 
 fn aligned(cells: &[String], widths: &[usize]) -> String {
@@ -128,6 +177,33 @@ mod tests {
         assert_eq!(
             Table::new(&["NAME"]).render(&Ink::plain(), "no agents"),
             "no agents\n"
+        );
+    }
+
+    #[test]
+    fn a_sentence_goes_on_in_the_next_line() {
+        let mut table = Table::of_sentences(&["NAME", "WHY", "N"]);
+        let why = "none of its verifiers has reported of use since yesterday, so nothing is known";
+        table.row(["a".into(), why.into(), "1".into()]);
+        let name = "x".repeat(60);
+        table.row([name.clone(), "short".into(), "2".into()]);
+        let text = table.render(&Ink::plain(), "");
+        let lines: Vec<_> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "NAME WHY N",
+                "a none of its verifiers has reported of use 1",
+                "since yesterday, so nothing is known",
+                &format!("{name} short 2"),
+            ]
+        );
+        assert!(
+            text.lines().all(|line| line.len() <= 60 + 2 + SENTENCE + 3),
+            "{text}"
         );
     }
 

@@ -54,7 +54,7 @@ impl<T: Serialize> View for Shown<T> {
                 .map(|column| column.replace('_', " ").to_uppercase())
                 .collect();
             let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-            let mut table = Table::new(&columns);
+            let mut table = Table::of_sentences(&columns);
             for row in &part.rows {
                 table.row(row.cells.iter().cloned());
             }

@@ -125,6 +125,35 @@ impl View for Started {
     }
 }
 
+/// What was said of a credential's use is recorded.
+#[derive(Debug, Serialize)]
+pub(crate) struct Said {
+    credential_id: String,
+    recorded: u64,
+    by: &'static str,
+}
+
+impl Said {
+    /// So many uses of a credential, by its agent's word.
+    pub(crate) fn new(credential_id: String, recorded: u64) -> Self {
+        Self {
+            credential_id,
+            recorded,
+            by: "agent",
+        }
+    }
+}
+
+impl View for Said {
+    fn text(&self, ink: &Ink) -> String {
+        Fields::default()
+            .with("credential", &self.credential_id)
+            .with("recorded", self.recorded.to_string())
+            .with("by", "the agent's own word")
+            .render(ink)
+    }
+}
+
 /// A task that has just been completed.
 #[derive(Debug, Serialize)]
 pub(crate) struct Completed {

@@ -259,6 +259,29 @@ async fn what_is_said_is_what_happens() {
     }
 }
 
+/// With the registry and the set of the broker, and without the broker.
+#[tokio::test]
+async fn copies_say_the_same() {
+    let mut granted = 0;
+    for seed in 300..308 {
+        let t = TestBroker::seeded(seed).await;
+        shuffle(&t).await;
+        let (set, registry) = (t.broker.policy.current(), t.broker.registry());
+        for agent in AGENTS {
+            let said = what_can(&t, agent, &Terms::default(), 100).await;
+            granted += said.iter().filter(|reach| reach.refused.is_none()).count();
+            let name = agent.parse().unwrap();
+            assert_eq!(
+                crate::reaches(&set, &registry, &name, t.now()).unwrap(),
+                said
+            );
+        }
+        let nobody = "nobody".parse().unwrap();
+        assert!(crate::reaches(&set, &registry, &nobody, t.now()).is_err());
+    }
+    assert!(granted > 0);
+}
+
 #[tokio::test]
 async fn who_can_says_the_same_the_other_way_round() {
     for seed in 100..104 {

@@ -196,6 +196,7 @@ async fn a_file_is_asked_about_entry_by_entry_also_if_nothing_is_changed() {
                 dry_run,
                 reason: String::new(),
                 prune: false,
+                force: false,
             };
             let applied = t.broker.apply(&ops(), &request).await;
             if denied {

@@ -7,6 +7,7 @@ use taskpass_core::access::Stage;
 use taskpass_core::registry::State;
 
 use super::*;
+use crate::testing::cases;
 use crate::{IssuedCertificate, IssuedToken, RevokeWhat};
 
 const AGENTS: [&str; 4] = ["payer", "stranger", "reader", "third"];
@@ -343,9 +344,8 @@ async fn check(world: &World, model: &Model, after: &str) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: cases(),
+        cases: cases(24),
         max_shrink_iters: 200,
-        failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
@@ -374,13 +374,4 @@ proptest! {
             }
         });
     }
-}
-
-/// More by `TASKPASS_TEST_CASES`.
-#[expect(clippy::disallowed_methods, reason = "a test's own knob")]
-fn cases() -> u32 {
-    std::env::var("TASKPASS_TEST_CASES")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(24)
 }

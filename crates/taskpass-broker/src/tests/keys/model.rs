@@ -14,7 +14,7 @@ use taskpass_store::Store;
 use super::DAY;
 use crate::Broker;
 use crate::testing::faulty::{Fault, Faulty};
-use crate::testing::{TestBroker, open_on, ops};
+use crate::testing::{TestBroker, cases, open_on, ops};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -217,7 +217,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(48), ..ProptestConfig::default() })]
 
     #[test]
     fn keys_live_as_they_should(seed: u64, ops in prop::collection::vec(op(), 1..40)) {

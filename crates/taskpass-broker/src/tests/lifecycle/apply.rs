@@ -22,6 +22,7 @@ fn list(rows: impl IntoIterator<Item = Row>) -> Apply {
         dry_run: false,
         reason: String::new(),
         prune: false,
+        force: false,
     }
 }
 

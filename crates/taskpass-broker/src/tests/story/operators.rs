@@ -6,7 +6,7 @@ use taskpass_core::registry::{Operator, Owner, Role, Row, RowKey, State};
 use taskpass_store::Store;
 
 use super::{REASON, Story};
-use crate::testing::{LEDGER, MAIL, ops};
+use crate::testing::{LEDGER, MAIL, ops, verifier};
 use crate::{Resume, Revoke, RevokeWhat};
 
 impl Story {
@@ -134,5 +134,19 @@ impl Story {
                 self.resume(Resume::Everything).await;
             }
         }
+        self.drill().await;
+    }
+
+    /// With a verifier on the feed that says nothing.
+    async fn drill(&mut self) {
+        crate::tests::drill::label(&self.t, "payer").await;
+        let task = self.t.start("payer", &["read"]).await.unwrap();
+        let token = self.t.token("payer", task).await.unwrap();
+        self.issued(&token);
+        let silent = self.t.broker.subscribe(&verifier(), 0, 0).unwrap();
+        let request = crate::tests::drill::request(token.credential.id);
+        let drilled = self.t.broker.drill(&ops(), &request).await.unwrap();
+        drop(silent);
+        self.show(&drilled);
     }
 }

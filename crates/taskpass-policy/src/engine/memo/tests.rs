@@ -151,7 +151,11 @@ const BACK: [Change; 6] = [
 
 /// Whether what is asked after `change` is worked out anew, and its rows are described anew.
 fn anew(prepare: Change, change: Change) -> (bool, bool) {
-    let memo = Memo::new(64);
+    anew_for(Reads::ALL, prepare, change)
+}
+
+fn anew_for(reads: Reads, prepare: Change, change: Change) -> (bool, bool) {
+    let memo = Memo::new(64, reads);
     let set = PolicySet::shipped().unwrap();
     let mut asked = Asked::new();
     prepare(&mut asked);
@@ -194,12 +198,26 @@ fn the_same_is_worked_out_once() {
 }
 
 #[test]
+fn what_no_policy_reads_is_no_other_request() {
+    let reads = PolicySet::shipped().unwrap().agents_read();
+    assert!(reads.purpose && !reads.ttl && !reads.time, "{reads:?}");
+    let later: Change = |a| a.now = after(60_000);
+    let shorter: Change = |a| a.ttl = Ttl::from_mins(1);
+    for change in [later, shorter] {
+        assert_eq!(anew_for(reads, |_| {}, change), (false, false));
+        assert_eq!(anew(|_| {}, change), (true, false));
+    }
+    let observed: Change = |a| a.world.mail.value.observe = Some(until(60_000));
+    assert_eq!(anew_for(reads, observed, later), (true, false), "it ended");
+}
+
+#[test]
 fn what_failed_is_not_kept() {
     let broken = set(
         "@id(\"broken\") forbid (principal is Agent, action, resource)
         when { context.time + 9223372036854775807 > 0 };",
     );
-    let (memo, asked) = (Memo::new(1), Asked::new());
+    let (memo, asked) = (Memo::new(1, broken.agents_read()), Asked::new());
     for _ in 0..2 {
         let (answered, evaluated, _) = asked_of(&memo, &broken, &asked.request());
         assert!(answered.errored && evaluated);
@@ -216,7 +234,7 @@ fn what_failed_is_not_kept() {
 fn a_later_answer_takes_the_place_of_an_earlier_one() {
     let set = PolicySet::shipped().unwrap();
     for places in [0, 1] {
-        let memo = Memo::new(places);
+        let memo = Memo::new(places, set.agents_read());
         let mut asked = Asked::new();
         for depth in [0, 1, 0, 1, 0, 1] {
             asked.depth = depth;
@@ -249,7 +267,7 @@ static SETS: LazyLock<[Arc<PolicySet>; 3]> = LazyLock::new(|| {
 fn in_force(set: usize, places: usize) -> InForce {
     InForce {
         set: Arc::clone(&SETS[set]),
-        memo: Memo::new(places),
+        memo: Memo::new(places, SETS[set].agents_read()),
     }
 }
 

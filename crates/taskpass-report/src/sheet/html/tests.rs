@@ -55,10 +55,12 @@ fn nothing_of_what_agents_say_is_markup() {
         "h1",
         "h2",
         "head",
+        "header",
         "html",
         "meta",
         "p",
         "rect",
+        "small",
         "style",
         "svg",
         "table",
@@ -90,6 +92,52 @@ fn a_page_needs_nothing_else() {
     let page = write(&hostile());
     assert!(!page.contains("http:") && !page.contains("https:") && !page.contains("url("));
     assert!(page.contains("@media print"));
+}
+
+#[test]
+fn numbers_are_set_as_numbers_and_no_rows_are_said() {
+    let row = |name: &str, count: &str| Row {
+        cells: vec![name.to_owned(), count.to_owned()],
+        alarm: false,
+    };
+    let mut some = Table::new("Agents", &["agent", "live_credentials"]);
+    some.rows = vec![row("a", "7"), row("b", "12")];
+    let sheet = Sheet {
+        charts: Vec::new(),
+        tables: vec![some, Table::new("Denied", &["agent"])],
+        ..hostile()
+    };
+    let page = write(&sheet);
+    assert!(page.contains("<th scope=\"col\" class=\"n\">live credentials</th>"));
+    assert!(page.contains("<td>b</td><td class=\"n\">12</td>"));
+    let texts = [
+        ("https://api.example#read", "https://api.example#<wbr>read"),
+        ("<a_b@c&#39;>", "&lt;a_<wbr>b@<wbr>c&amp;#<wbr>39;&gt;"),
+        ("", ""),
+    ];
+    for (text, expected) in texts {
+        assert_eq!(breakable(text), expected);
+    }
+    assert!(page.contains("<h2>Denied <small>0</small></h2>\n<p class=\"none\">none</p>"));
+}
+
+#[test]
+fn a_name_keeps_both_its_ends() {
+    for (name, expected) in [
+        ("invoice-bot", "invoice-bot"),
+        ("a-name-of-26-letters-is-26", "a-name-of-26-letters-is-26"),
+        (
+            "agent-of-the-accounts-receivable-team-007",
+            "agent-of-the…able-team-007",
+        ),
+    ] {
+        assert_eq!(shortened(name), expected);
+    }
+    let mut page = String::new();
+    let bars = vec![("no owner".to_owned(), 0), ("overdue".to_owned(), 0)];
+    let title = "Faults".to_owned();
+    draw(&mut page, &Chart { title, bars });
+    assert!(page.contains("none") && !page.contains("<svg"));
 }
 
 #[test]

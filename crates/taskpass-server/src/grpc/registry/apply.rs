@@ -19,6 +19,7 @@ pub(super) fn from_proto(request: &v1::ApplyRequest) -> Apply {
         dry_run: request.dry_run,
         reason: request.reason.clone(),
         prune: request.prune,
+        force: request.force,
     };
     for (place, entry) in request.entries.iter().enumerate() {
         let mut misreads = Misreads::default();

@@ -125,12 +125,7 @@ pub(super) fn read(entry: Option<v1::Entry>, misreads: &mut Misreads) -> Option<
 }
 
 fn agent_from(agent: v1::Agent, misreads: &mut Misreads) -> Option<Agent> {
-    let stage = match agent.stage() {
-        v1::Stage::ReadOnly => Ok(Stage::ReadOnly),
-        v1::Stage::Bounded => Ok(Stage::Bounded),
-        v1::Stage::Autonomous => Ok(Stage::Autonomous),
-        v1::Stage::Unspecified => Err(Error::field("stage", "read-only, bounded or autonomous")),
-    };
+    let stage = parse::stage(agent.stage(), "stage");
     let stage = misreads.take_or("stage", stage, Stage::ReadOnly);
     let scopes = misreads.items("scopes", &agent.scopes, parse::scope_ref);
     let name = misreads.take("name", parse::name(&agent.name));
@@ -305,7 +300,7 @@ pub(super) fn name(row: &Row) -> String {
 }
 
 /// Says an entry in proto.
-pub(super) fn to_proto(row: &Versioned<Row>) -> v1::Entry {
+pub(in crate::grpc) fn to_proto(row: &Versioned<Row>) -> v1::Entry {
     let entry = match &row.value {
         Row::Owner(owner) => Some(E::Owner(v1::Owner {
             name: owner.name.to_string(),

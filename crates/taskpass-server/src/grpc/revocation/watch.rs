@@ -95,7 +95,13 @@ impl Feed {
     fn rules(&self, rules: &[Arc<Rule>]) -> Vec<v1::Revocation> {
         rules
             .iter()
-            .map(|rule| convert::rule(rule, self.for_operator))
+            .map(|rule| {
+                let drill = self.subscription.drill(rule).map(|token| token.to_vec());
+                v1::Revocation {
+                    drill: drill.unwrap_or_default().into(),
+                    ..convert::rule(rule, self.for_operator)
+                }
+            })
             .collect()
     }
 

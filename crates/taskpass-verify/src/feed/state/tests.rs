@@ -36,7 +36,7 @@ fn frames_follow_one_another() {
     let broker = Broker::new(5);
     let mut state = begun(&broker);
     let effect = state.on(Broker::frame(2, 4, &[task(4)]), NOW).unwrap();
-    assert!(matches!(effect, Effect::Add { rules, seq: 4 } if rules[0].seq == 4));
+    assert!(matches!(effect, Effect::Add { rules, seq: 4, drill: None } if rules[0].seq == 4));
     assert_eq!(state.resume_point(), (5, 4));
     let rules = [task(1), task(2), task(4)];
     let beat = broker.heartbeat(&rules, 4, later(1));

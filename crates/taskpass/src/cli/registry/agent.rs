@@ -22,9 +22,16 @@ Example:
     )]
     Update(AgentUpdateArgs),
     /// Trust an agent further: read-only → bounded → autonomous
-    #[command(
-        after_help = "Example: taskpass agent promote invoice-bot --stage bounded --reason 'six quiet weeks'"
-    )]
+    #[command(after_help = "\
+Examples:
+  taskpass report readiness invoice-bot --stage bounded --since 30d
+  taskpass agent promote invoice-bot --to bounded --since 30d --report-out readiness.json
+  taskpass agent promote invoice-bot --to bounded --force --reason 'incident 42: needed now'
+
+The log is fetched and verified, and the readiness report made; where a requirement does not pass, nothing is
+changed and each is named (NOT_READY). The broker records the report's hash and the state of the log that it
+rests on, after comparing that with its own. --force needs no report, and is recorded as forced. Where a
+second operator is asked for, the change waits: taskpass approval list.")]
     Promote(AgentPromoteArgs),
     /// Let an agent go on for longer
     #[command(
@@ -175,12 +182,28 @@ pub(crate) struct AgentUpdateArgs {
 pub(crate) struct AgentPromoteArgs {
     /// Its name
     pub(crate) name: String,
-    /// The stage to raise it to: bounded or autonomous
-    #[arg(long, visible_alias = "to", value_name = "STAGE")]
-    pub(crate) stage: String,
-    /// Why; recorded
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
+    /// The stage to raise it to: bounded or autonomous; the next one if absent
+    #[arg(long = "to", visible_alias = "stage", value_name = "STAGE")]
+    pub(crate) stage: Option<String>,
+    /// Without a readiness report; recorded as forced
+    #[arg(long, requires = "reason", conflicts_with_all = ["requirements", "since", "keys", "report_out"])]
+    pub(crate) force: bool,
+    /// Why; recorded. Without --force, what the report says if absent
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) reason: Option<String>,
+    /// What is enough, where the defaults are not it; see `taskpass report readiness --help`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) requirements: Option<PathBuf>,
+    /// What is measured is of the time from this instant on, or this long ago (30d); the whole log if
+    /// absent
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// The log's public key, or a file with it; repeat if it was changed
+    #[arg(long = "key", value_name = "KEY|FILE")]
+    pub(crate) keys: Vec<String>,
+    /// Keep the report in this new file: its SHA-256 is what is recorded
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report_out: Option<PathBuf>,
 }
 
 /// How long an agent may go on.

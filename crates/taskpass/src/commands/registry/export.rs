@@ -102,6 +102,20 @@ pub(in crate::commands) async fn snapshot(
     ))
 }
 
+/// The verifiers of this moment, which no file has.
+pub(in crate::commands) async fn verifiers(
+    mut registry: RegistryServiceClient<Connection>,
+) -> Result<Vec<v1::Verifier>, CliError> {
+    let mut verifiers = Vec::new();
+    for entry in all(&mut registry, v1::Kind::Verifier, &mut Vec::new()).await? {
+        match entry.entry {
+            Some(entry::Entry::Verifier(verifier)) => verifiers.push(verifier),
+            _ => return Err(CliError::bad_reply("entry of the kind that was asked for")),
+        }
+    }
+    Ok(verifiers)
+}
+
 async fn all(
     registry: &mut RegistryServiceClient<Connection>,
     kind: v1::Kind,

@@ -1,18 +1,21 @@
 //! From the proto to the registry as reports read it.
 
 use taskpass_api::v1;
-use taskpass_report::registry::{Agent, Owner, Registry, Target};
+use taskpass_report::registry::{Agent, Owner, Registry, Target, Verifier};
 
 use crate::registry_file::Snapshot;
 use crate::view::wire;
 
-/// Everything of a snapshot; its version is the caller's to say.
+/// Everything of a snapshot; its version, its verifiers, and what the policies say to it, are the caller's
+/// to say.
 pub(super) fn of(snapshot: &Snapshot) -> Registry {
     Registry {
         version: None,
         owners: snapshot.owners.iter().map(owner).collect(),
         agents: snapshot.agents.iter().map(agent).collect(),
         targets: snapshot.targets.iter().map(target).collect(),
+        permits: None,
+        verifiers: None,
     }
 }
 
@@ -42,6 +45,15 @@ fn agent(agent: &v1::Agent) -> Agent {
         state: wire::state(agent.state).map(str::to_owned),
         created_at: wire::instant(agent.created_at),
         keys: agent.client_keys.iter().map(key).collect(),
+    }
+}
+
+/// A verifier.
+pub(super) fn verifier(verifier: v1::Verifier) -> Verifier {
+    Verifier {
+        state: wire::state(verifier.state).map(str::to_owned),
+        name: verifier.name,
+        targets: verifier.targets,
     }
 }
 

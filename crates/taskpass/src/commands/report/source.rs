@@ -6,15 +6,18 @@
 use std::path::Path;
 
 use taskpass_core::Timestamp;
+use taskpass_core::secret::Sha256;
 use taskpass_log::Reader;
 use taskpass_log::chain::{ChainReport, PublicKeys, verify_logs};
-use taskpass_report::facts::{About, KeysFrom};
+use taskpass_report::facts::{About, KeysFrom, LogHead};
+use taskpass_report::registry::Verifier;
 use taskpass_report::{Entry, EntryError, Facts, Period, PeriodError, Registry};
 
-use super::registry::of;
+use super::registry::{of, verifier};
+use super::write;
 use crate::cli::report::SourceArgs;
 use crate::commands::audit::{export, keys, refusal};
-use crate::commands::registry::export::snapshot;
+use crate::commands::registry::export::{snapshot, verifiers};
 use crate::context::Context;
 use crate::errors::CliError;
 use crate::files;
@@ -25,48 +28,61 @@ use crate::view::wire;
 /// The largest file of a registry.
 const MAX_REGISTRY: u64 = 16 * 1024 * 1024;
 
+/// What a period is.
+const PERIOD: &str = "give an instant that has passed (2026-11-22T09:30:00Z), a day (2026-11-22), or how long \
+                      ago it was, such as 30d";
+
 /// What a report rests on.
-pub(super) struct Source {
+pub(in crate::commands) struct Source {
     /// What the log says.
-    pub(super) facts: Facts,
+    pub(in crate::commands) facts: Facts,
     /// What is registered, as reports read it.
-    pub(super) registry: Registry,
+    pub(in crate::commands) registry: Registry,
     /// The same as it is applied.
-    pub(super) snapshot: Snapshot,
+    pub(in crate::commands) snapshot: Snapshot,
+    /// Whether a broker gave both.
+    pub(super) from_broker: bool,
     keys_from: KeysFrom,
 }
 
 impl Source {
     /// Reads and verifies it.
-    pub(super) async fn open(context: &Context, args: &SourceArgs) -> Result<Self, CliError> {
+    pub(in crate::commands) async fn open(
+        context: &Context,
+        args: &SourceArgs,
+    ) -> Result<Self, CliError> {
         // What was typed is judged before anything is fetched.
         let period = period(args.since.as_deref(), context.clock.now())?;
         let keys = keys::read(&args.keys)?;
+        write::can_be_made(args.csv.as_ref())?;
+        write::can_be_made(args.html.as_ref())?;
         let keys_from = match keys {
             Some(_) => KeysFrom::Given,
             None => KeysFrom::Copy,
         };
-        let (facts, snapshot, version) = match (&args.log, &args.registry) {
+        let (facts, snapshot, version, verifiers) = match (&args.log, &args.registry) {
             (Some(log), Some(registry)) => {
                 let snapshot = from_file(registry)?;
-                (verified(log, keys.as_ref(), period)?, snapshot, None)
+                (verified(log, keys.as_ref(), period)?, snapshot, None, None)
             }
             _ => from_broker(context, keys.as_ref(), period).await?,
         };
         let registry = Registry {
             version,
+            verifiers,
             ..of(&snapshot)
         };
         Ok(Self {
             facts,
             registry,
             snapshot,
+            from_broker: args.log.is_none(),
             keys_from,
         })
     }
 
     /// What stands at the head of the report.
-    pub(super) fn about(&self) -> About {
+    pub(in crate::commands) fn about(&self) -> About {
         self.facts.about(self.keys_from, self.registry.version)
     }
 }
@@ -75,11 +91,11 @@ impl Source {
 pub(super) fn period(since: Option<&str>, now: Timestamp) -> Result<Period, CliError> {
     let since = since
         .map(|since| values::instant_before(since, now))
-        .transpose()?;
+        .transpose()
+        .map_err(|error| error.hint(PERIOD))?;
     let since = since.and_then(|since| wire::instant(Some(since)));
     Period::new(since, now).map_err(|error: PeriodError| {
-        CliError::caused("INVALID_PERIOD", error.to_string(), error)
-            .hint("give an instant that has passed, or how long ago it was, such as 30d")
+        CliError::caused("INVALID_PERIOD", error.to_string(), error).hint(PERIOD)
     })
 }
 
@@ -87,8 +103,10 @@ async fn from_broker(
     context: &Context,
     keys: Option<&PublicKeys>,
     period: Period,
-) -> Result<(Facts, Snapshot, Option<u64>), CliError> {
+) -> Result<(Facts, Snapshot, Option<u64>, Option<Vec<Verifier>>), CliError> {
     let snapshot = snapshot(context.session().await?.registry()).await?;
+    let verifiers = verifiers(context.session().await?.registry()).await?;
+    let verifiers = verifiers.into_iter().map(verifier).collect();
     let folder = tempfile::Builder::new()
         .prefix("taskpass-report-")
         .tempdir()
@@ -96,7 +114,7 @@ async fn from_broker(
     export::copy(context, folder.path()).await?;
     let facts = verified(folder.path(), keys, period)?;
     let version = Some(snapshot.version);
-    Ok((facts, snapshot, version))
+    Ok((facts, snapshot, version, Some(verifiers)))
 }
 
 /// The facts of the logs in a folder; an error if they do not hold.
@@ -122,6 +140,14 @@ fn gathered(report: &ChainReport, period: Period) -> Result<Facts, CliError> {
             })?;
             facts.add(&entry);
         }
+    }
+    if let Some(newest) = report.logs.last() {
+        let checkpoint = &newest.report.checkpoint;
+        facts.of_head(LogHead {
+            origin: checkpoint.origin.to_string(),
+            size: checkpoint.size,
+            root: Sha256::from_bytes(*checkpoint.root.as_bytes()),
+        });
     }
     Ok(facts)
 }

@@ -5,7 +5,7 @@ use std::fs;
 use taskpass_api::v1;
 use taskpass_core::Timestamp;
 use taskpass_report::Period;
-use taskpass_report::least_privilege::{Narrower, Suggestion};
+use taskpass_report::least_privilege::{By, Narrower, Suggestion};
 
 use super::source::{from_file, period, verified};
 use super::write::narrower;
@@ -103,6 +103,9 @@ fn the_narrower_registration_reads_back_with_fewer_scopes_and_nothing_else_chang
         requests: 1,
         of_requests: 4,
         says: String::new(),
+        by: By::Granted,
+        by_used: Vec::new(),
+        by_granted: Vec::new(),
     };
     let text = narrower(&registry, &suggestion);
     assert!(text.starts_with("# 1 agents with fewer scopes. It would have denied 1 of 4 "));

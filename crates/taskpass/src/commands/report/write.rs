@@ -1,6 +1,6 @@
 //! Where a report goes: standard output, and files for spreadsheets, browsers and `taskpass apply`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use taskpass_report::least_privilege::Suggestion;
@@ -34,6 +34,15 @@ pub(super) fn write<T: Serialize>(
     context.output.show(report)
 }
 
+/// Says of a file that cannot be made, before anything is read or fetched for it.
+pub(super) fn can_be_made(out: Option<&PathBuf>) -> Result<(), CliError> {
+    match out {
+        // Made and, unfilled, gone again: nothing but trying says whether it can be.
+        Some(out) if out != Path::new("-") => NewSecretFile::create(out).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a new file, which only its owner can read; or standard output, which it then has for itself.
 pub(super) fn file(context: &Context, out: &Path, text: &str) -> Result<bool, CliError> {
     if out == Path::new("-") {
@@ -45,7 +54,7 @@ pub(super) fn file(context: &Context, out: &Path, text: &str) -> Result<bool, Cl
 }
 
 /// The narrower registration as a file for `taskpass apply`: the agents that it changes, and these whole.
-pub(super) fn narrower(registry: &Snapshot, suggestion: &Suggestion) -> String {
+pub(in crate::commands) fn narrower(registry: &Snapshot, suggestion: &Suggestion) -> String {
     let agents: Vec<_> = suggestion
         .agents
         .iter()

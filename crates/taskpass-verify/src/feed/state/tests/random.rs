@@ -107,7 +107,7 @@ impl Run {
                 self.received.extend(rules.iter().cloned());
                 self.shared.load(rules);
             }
-            Ok(Effect::Add { rules, seq }) => {
+            Ok(Effect::Add { rules, seq, .. }) => {
                 self.received.extend(rules.iter().cloned());
                 self.shared.add(rules, seq);
             }
