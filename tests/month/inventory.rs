@@ -35,6 +35,31 @@ pub(crate) fn sharing(raw: &Raw) -> BTreeSet<&str> {
     shared.flatten().collect()
 }
 
+/// How many keys are of several agents.
+pub(crate) fn shared_keys(raw: &Raw) -> usize {
+    keys(raw).values().filter(|agents| agents.len() > 1).count()
+}
+
+/// How many agents have each fault.
+pub(crate) fn by_fault(raw: &Raw) -> BTreeMap<String, u64> {
+    let keys = keys(raw);
+    let mut by_fault = BTreeMap::new();
+    for name in raw.agents.keys() {
+        let started = |entry: &Value| {
+            entry["kind"] == json!("task.start")
+                && entry["outcome"] == json!("allow")
+                && entry["agent"] == json!(name)
+        };
+        let used = raw.naming(name).any(|(_, entry)| started(entry));
+        let faults = faults(raw, name, &keys, used);
+        let kinds: BTreeSet<&str> = faults.iter().map(|fault| text(fault, "fault")).collect();
+        for kind in kinds {
+            *by_fault.entry(kind.to_owned()).or_default() += 1;
+        }
+    }
+    by_fault
+}
+
 fn faults(raw: &Raw, name: &str, keys: &BTreeMap<&str, BTreeSet<&str>>, used: bool) -> Vec<Value> {
     let agent = &raw.agents[name];
     let mut faults = Vec::new();

@@ -282,8 +282,8 @@ fn check_suggestion(raw: &Raw, rows: &BTreeMap<&str, Vec<Value>>, suggestion: &V
     assert_eq!(suggestion["of_requests"], json!(of_requests));
 }
 
-/// The whole report.
-pub(crate) fn check(raw: &Raw, report: &Value) {
+/// Each scope of each agent that the registry or the log of the period names.
+fn all_rows(raw: &Raw) -> BTreeMap<&str, Vec<Value>> {
     let mut names: BTreeSet<&str> = raw.agents.keys().map(String::as_str).collect();
     for (_, entry) in raw.of_period() {
         if entry["kind"] == json!("credential.token") && entry["outcome"] == json!("allow") {
@@ -293,10 +293,19 @@ pub(crate) fn check(raw: &Raw, report: &Value) {
     }
     let known = Known::of(raw);
     names.extend(known.uses.keys());
-    let rows: BTreeMap<&str, Vec<Value>> = names
-        .iter()
-        .map(|name| (*name, rows_of(raw, &known, name)))
-        .collect();
+    let rows = names.iter().map(|name| (*name, rows_of(raw, &known, name)));
+    rows.collect()
+}
+
+/// How many scopes are permitted, and of these how many were granted, over all agents.
+pub(crate) fn total(raw: &Raw) -> Value {
+    let all: Vec<Value> = all_rows(raw).into_values().flatten().collect();
+    ratio(&all)
+}
+
+/// The whole report.
+pub(crate) fn check(raw: &Raw, report: &Value) {
+    let rows = all_rows(raw);
     let all: Vec<Value> = rows.values().flatten().cloned().collect();
     let reported = report["rows"].as_array().unwrap();
     assert_eq!(reported.len(), all.len());

@@ -123,7 +123,7 @@ def tokens():
         "no payload": f"{head}..{signature}",
         "four parts": f"{token}.{signature}",
         "half a signature": f"{head}.{payload}.{encode(decode(signature)[:32])}",
-        "half a payload": f"{head}.{payload[: len(payload) // 2]}.{signature}",
+        "half a payload": f"{head}.{payload[: len(payload) // 8 * 4]}.{signature}",
         "half a header": f"{head[: len(head) // 2]}.{payload}.{signature}",
         "a status list": fetch(claims["status"]["status_list"]["uri"])[0].decode(),
         "a token for a cloud": held["cloud"],

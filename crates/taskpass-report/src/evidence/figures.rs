@@ -286,7 +286,7 @@ pub(super) const APPROVALS: Figure = figure(
 pub(super) const USES: Figure = figure(
     "use_reports",
     "entries in which verifiers or agents say what credentials were used for",
-    |n| Measure::count(n.trail.of_kind("use")),
+    |n| Measure::count(n.trail.uses),
 );
 
 fn started(n: &Numbers<'_>) -> u64 {

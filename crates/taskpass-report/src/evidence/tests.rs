@@ -205,7 +205,20 @@ fn log() -> Vec<Value> {
             json!({"actor": "operator/aud", "subject": "x"}),
         ),
         entry(at(25), "approval", "done", json!({"actor": "operator/ops"})),
-        entry(at(26), "use", "done", json!({"actor": "verifier/v"})),
+        entry(
+            at(26),
+            "use",
+            "done",
+            json!({"actor": "verifier/v", "use": {"by": "verifier", "items": []}}),
+        ),
+        // The same kind, and says of nothing what it was used for.
+        entry(
+            at(26),
+            "use",
+            "done",
+            json!({"actor": "verifier/v", "target": "https://t.example",
+                   "coverage": {"from": at(1), "until": at(26), "lost": 0, "unknown": 0}}),
+        ),
         widened,
         // Retired, while two credentials go on for their whole life; and then one more is issued.
         changed(50, "b", "retired"),
@@ -279,7 +292,7 @@ fn every_figure_is_what_the_log_says() {
         ),
         ("drill_confirmed", share(2, 3)),
         ("drill_silent", alarm(1)),
-        ("log_entries", count(24)),
+        ("log_entries", count(25)),
         ("operators", counts(json!({"aud": 1, "ops": 6}))),
         ("reads", count(1)),
         ("registry_changes", count(2)),

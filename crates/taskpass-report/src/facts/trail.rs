@@ -44,6 +44,8 @@ pub struct Trail {
     /// Credentials that were issued to an agent while it was suspended or retired. None, or the broker is
     /// broken.
     pub after_end: u64,
+    /// Reports of what a credential was used for; that some time is covered is none.
+    pub uses: u64,
     /// Drills, the oldest first.
     pub drills: Vec<Drill>,
     /// The state of each agent, from when on, in the whole log.
@@ -84,6 +86,9 @@ impl Trail {
         }
         if !entry.widened.is_empty() {
             one(&mut self.widened);
+        }
+        if kind == "use" && entry.used.is_some() {
+            one(&mut self.uses);
         }
         if let ("drill", Some(drill)) = (kind, &entry.drill) {
             self.drills.push(drill.clone());
