@@ -94,7 +94,7 @@ REASONS = {
     "no payload": ("DecodeError", "BadSignatureError"),
     "four parts": FORM,
     "half a signature": SIGNATURE,
-    "half a payload": FORM,
+    "half a payload": ("DecodeError", "BadSignatureError"),
     "half a header": FORM,
     "a status list": ("MissingRequiredClaimError", "MissingClaimError"),
     "a token for a cloud": ("InvalidAudienceError", "InvalidClaimError"),
