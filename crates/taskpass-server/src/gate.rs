@@ -6,6 +6,7 @@
 //! calls. Handlers find the caller's [`Standing`] in the request and never ask again, except for streams, which ask
 //! every second.
 
+mod admission;
 mod body;
 
 use std::convert::Infallible;
@@ -20,20 +21,20 @@ use hyper::body::Incoming;
 use taskpass_broker::federation::AttestationRefusal;
 use taskpass_broker::metrics::Count;
 use taskpass_broker::{Broker, Error, Proved, Standing};
-use taskpass_core::caller::Caller;
 use taskpass_core::identity::Principal;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::{Service, ServiceExt as _};
 
 use crate::accept::{Known, Where};
-use crate::access::{self, Access, Asked};
+use crate::access::{self, Access};
 use crate::callers::{Callers, Place, Streaming};
 use crate::federation::Federation;
 use crate::status;
+pub(crate) use body::Room;
 
 /// The largest body of a caller without an identity: an enrolment token and a CSR.
 const ANONYMOUS_BYTES: usize = 16 * 1024;
@@ -41,8 +42,6 @@ const ANONYMOUS_BYTES: usize = 16 * 1024;
 const HEALTH: &str = "/grpc.health.v1.Health/";
 /// Where an earlier key of an identity is heard too, for it to be noticed.
 const RENEWAL: &str = "/taskpass.v1.EnrolmentService/RenewIdentity";
-pub(crate) use body::Room;
-
 /// Requests at one time of callers without an identity.
 pub(crate) const ANONYMOUS_ROOM: usize = 64;
 /// The same on one connection.
@@ -178,95 +177,6 @@ impl Gate {
             return self.shared.anonymous_room.available_permits() == 0;
         }
         self.shared.callers.is_full()
-    }
-
-    /// Takes what the request itself proves, where its connection proved nothing.
-    async fn attest(&mut self, row: &Access, headers: &http::HeaderMap) -> Result<(), Error> {
-        // Whoever needs no identity is not stopped by a bad one.
-        if row.anyone {
-            return Ok(());
-        }
-        let federation = &self.shared.federation;
-        // One that showed something, and is nobody by it, is not let in by another way.
-        let shown = self.proved.is_some() || !matches!(self.stranger, Stranger::Nobody);
-        let proved = if shown || !federation.is_brought(headers) {
-            federation.bearer(headers, shown).await?
-        } else {
-            // Anybody may send what looks like a token: checking its signature is no work for the door.
-            let (federation, headers) = (Arc::clone(federation), headers.clone());
-            let checking = async move { federation.bearer(&headers, shown).await };
-            let checking = AbortOnDropHandle::new(self.shared.work.spawn(checking));
-            checking.await.map_err(Error::internal)??
-        };
-        if let Some(proved) = proved {
-            self.known.set();
-            self.proved = Some(proved);
-        }
-        Ok(())
-    }
-
-    /// Whether somebody who proved nothing may call this.
-    fn admit_stranger(&self, row: &Access) -> Result<(), Error> {
-        match self.stranger {
-            Stranger::Local(why) if !row.method.starts_with(HEALTH) => Err(why.into()),
-            _ if row.anyone => Ok(()),
-            Stranger::Refused(why) | Stranger::Local(why) => Err(why.into()),
-            Stranger::Nobody => Err(Error::Unauthenticated {
-                message: "call with an identity certificate; `taskpass enrol` gets one",
-            }),
-        }
-    }
-
-    async fn admit(&self, row: &Access, request: &mut Request<Body>) -> Result<(), Error> {
-        let Some(proved) = &self.proved else {
-            return self.admit_stranger(row);
-        };
-        let trace_id = trace_id(request.headers());
-        let broker = &self.shared.broker;
-        let standing = if row.method == RENEWAL {
-            broker.standing_to_renew(proved, trace_id).await
-        } else {
-            broker.standing(proved, trace_id).await
-        };
-        match standing {
-            Ok(standing) if row.admits(&standing.caller) => {
-                request.extensions_mut().insert(standing);
-                request.extensions_mut().insert(proved.clone());
-                Ok(())
-            }
-            Ok(standing) => Err(Error::MethodNotAllowed {
-                caller: standing.caller.to_string(),
-                method: row.method.to_owned(),
-            }),
-            // Whoever needs no identity is not stopped by a bad one: it may be here to enrol anew.
-            Err(_) if row.anyone => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Asks policies about an operator's call, if the table says that they are asked here. That is work, and
-    /// therefore within the caller's share.
-    fn admit_operator(&self, row: &Access, request: &mut Request<Body>) -> Result<(), Error> {
-        let extensions = request.extensions_mut();
-        let standing = extensions.get::<Standing>();
-        if !standing.is_some_and(|it| matches!(it.caller, Caller::Operator(..))) {
-            return Ok(());
-        }
-        let Some(standing) = extensions.remove::<Standing>() else {
-            return Ok(());
-        };
-        let standing = match access::asked(row) {
-            Some(Asked::Here(verb)) => self.shared.broker.admit_operator(standing, verb)?,
-            Some(Asked::There | Asked::Never) => standing,
-            None => {
-                return Err(Error::MethodNotAllowed {
-                    caller: standing.caller.to_string(),
-                    method: row.method.to_owned(),
-                });
-            }
-        };
-        extensions.insert(standing);
-        Ok(())
     }
 
     /// Answers a refusal, once it is recorded. Who has no identity is counted by nobody but the
